@@ -1,0 +1,14 @@
+using System.Net;
+
+namespace NetPoll.Core.Backends;
+
+/// <summary>Linux: epoll for readiness, libc for the operations.</summary>
+internal sealed class EpollPlatform : PollPlatform
+{
+    internal static EpollPlatform Instance { get; } = new();
+
+    internal override IPollBackend CreateBackend(int eventsPerWait) => new EpollBackend(eventsPerWait);
+
+    internal override IoResult Listen(IPEndPoint endPoint, int backlog, bool sharePort, out PollableSocket? listener) =>
+        LibcSocket.Listen(endPoint, backlog, sharePort, out listener);
+}

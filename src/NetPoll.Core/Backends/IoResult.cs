@@ -1,0 +1,38 @@
+using System.Net.Sockets;
+using NetPoll.Core.Interop;
+
+namespace NetPoll.Core.Backends;
+
+/// <summary>What one operation on a socket reports: a count, or the system's error. An error never carries bytes, bytes no error.</summary>
+internal readonly struct IoResult
+{
+    private readonly int _value;
+
+    private IoResult(int value) => _value = value;
+
+    /// <summary>Success with nothing to count.</summary>
+    internal static IoResult Success => default;
+
+    /// <summary>Bytes moved; 0 after an error.</summary>
+    internal int Count => Math.Max(_value, 0);
+
+    /// <summary>The system's own number, 0 for success: some have no <see cref="SocketError"/>.</summary>
+    internal int NativeError => _value < 0 ? -_value : 0;
+
+    internal bool IsSuccess => _value >= 0;
+
+    internal bool WouldBlock => _value == -Errno.EAGAIN;
+
+    internal SocketError Error => Errno.ToSocketError(NativeError);
+
+    internal static IoResult Bytes(int count) => new(count);
+
+    /// <param name="error">A positive errno.</param>
+    internal static IoResult Failure(int error) => new(-error);
+
+    /// <param name="result">A count, or a negative errno: what the wrappers of system calls return.</param>
+    internal static IoResult From(int result) => new(result);
+
+    /// <inheritdoc/>
+    public override string ToString() => IsSuccess ? $"{Count} bytes" : $"{Error} (errno {NativeError})";
+}

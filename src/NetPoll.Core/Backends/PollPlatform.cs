@@ -1,0 +1,18 @@
+using System.Net;
+
+namespace NetPoll.Core.Backends;
+
+/// <summary>A pair of backend and sockets that belong together.</summary>
+internal abstract class PollPlatform
+{
+    /// <summary>Makes the backend of one poller. Throws when the system refuses, with nothing left open.</summary>
+    /// <param name="eventsPerWait">The most events that one wait returns.</param>
+    internal abstract IPollBackend CreateBackend(int eventsPerWait);
+
+    /// <summary>Makes a listening TCP socket.</summary>
+    /// <param name="endPoint">Where to listen; port 0 lets the system choose.</param>
+    /// <param name="backlog">How many connections may wait to be accepted.</param>
+    /// <param name="sharePort">Whether other sockets of this platform may listen on the same address, each with a queue of its own.</param>
+    /// <param name="listener">The socket, unless the result is an error.</param>
+    internal abstract IoResult Listen(IPEndPoint endPoint, int backlog, bool sharePort, out PollableSocket? listener);
+}

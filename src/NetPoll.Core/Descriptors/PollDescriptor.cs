@@ -1,0 +1,358 @@
+using NetPoll.Core.Backends;
+using NetPoll.Core.Deadlines;
+using NetPoll.Core.Scheduling;
+
+namespace NetPoll.Core.Descriptors;
+
+/// <summary>Go's <c>pollDesc</c>: what a poller knows about one descriptor, and where its readers and writers park.</summary>
+/// <remarks>
+/// <code>
+/// field                        guard                              written by
+/// Socket, Token                constant while open                Open
+/// _sequence                    atomic                             Open (0 -> 1), Release (+1, before the slot can be rented)
+/// _info                        atomic; locked bits: the lock      PublishInfo; SetEventError by whoever has the right sequence
+/// _read, _write                PollSlot's own protocol            see there
+/// _hangupWatcher               atomic                             its owner; read by the poller's thread
+/// _isClosing, deadlines and
+/// their sequence numbers       the lock (this object's monitor)   Open, SetDeadline, OnDue, Evict
+/// wheel links                  the poller's thread                TimingWheel
+/// </code>
+/// The memory is type-stable: a descriptor is rented from its poller's <see cref="PollCache"/> and given back, never collected, so a
+/// late event may always look at it. Nothing here runs user code: whatever frees a waiter returns it. The lock is a leaf: nothing that
+/// can block or lock is called under it. It is the object's own monitor, since a descriptor never leaves this library and an idle
+/// monitor costs no memory.
+/// </remarks>
+internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
+{
+    private readonly TimingWheel _wheel;
+    private ulong _info;
+    private uint _sequence;
+    private PollSlot _read;
+    private PollSlot _write;
+    private IPollWaiter? _hangupWatcher;
+    private bool _hangupSeen;
+    private bool _isClosing;
+
+    internal PollDescriptor(int index, TimingWheel wheel)
+    {
+        Index = index;
+        _wheel = wheel;
+    }
+
+    /// <summary>The place in the cache.</summary>
+    internal int Index { get; }
+
+    /// <summary>The cache's free list.</summary>
+    internal PollDescriptor? NextFree { get; set; }
+
+    /// <summary>Whether somebody holds the descriptor. The cache's, under its lock.</summary>
+    internal bool IsRented { get; set; }
+
+    /// <summary>The socket that is polled; null while the descriptor is free.</summary>
+    internal PollableSocket? Socket { get; private set; }
+
+    /// <summary>What the kernel keeps for this tenant.</summary>
+    internal PollToken Token => new(Index, Volatile.Read(ref _sequence));
+
+    /// <summary>The published bits. Any thread. Go: <c>pollDesc.info</c>.</summary>
+    internal PollInfo Info => new(Volatile.Read(ref _info));
+
+    /// <summary>Whether the system ever reported a hang-up or an error: a short read then does not mean that nothing is left.</summary>
+    internal bool HangupSeen => Volatile.Read(ref _hangupSeen);
+
+    internal bool HasReader => _read.HasWaiter;
+
+    internal bool HasWriter => _write.HasWaiter;
+
+    /// <summary>Begins a tenancy. Go: the locked part of <c>poll_runtime_pollOpen</c>.</summary>
+    internal void Open(PollableSocket socket)
+    {
+        lock (this)
+        {
+            _read.Reset();
+            _write.Reset();
+            if (_sequence == 0)
+            {
+                // 0 is "whoever it is" in SetEventError, so no tenant has it.
+                _sequence = 1;
+            }
+
+            Socket = socket;
+            _isClosing = false;
+            _hangupWatcher = null;
+            Volatile.Write(ref _hangupSeen, false);
+            ResetDeadlines();
+            SetEventError(false, 0);
+            PublishInfo();
+        }
+    }
+
+    /// <summary>Marks the descriptor as closing and frees both waiters. Exactly once per tenancy. Go: <c>poll_runtime_pollUnblock</c>.</summary>
+    /// <returns>What must now be made to run.</returns>
+    internal FreedWaiters Evict()
+    {
+        lock (this)
+        {
+            if (_isClosing || Socket is null)
+            {
+                throw new InvalidOperationException("Evict was called on a descriptor that is closing or free already.");
+            }
+
+            return EvictLocked();
+        }
+    }
+
+    /// <summary>As <see cref="Evict"/>, but harmless on a descriptor that is closing or free: the poller itself stops.</summary>
+    internal FreedWaiters EvictUnlessClosing()
+    {
+        lock (this)
+        {
+            return _isClosing || Socket is null ? default : EvictLocked();
+        }
+    }
+
+    /// <summary>Ends the tenancy, after the backend has forgotten the socket. Go: <c>poll_runtime_pollClose</c>, <c>pollCache.free</c>.</summary>
+    internal void Release()
+    {
+        lock (this)
+        {
+            if (!_isClosing || Socket is null)
+            {
+                throw new PollerInvariantException("A descriptor was released that was not evicted before.");
+            }
+
+            _read.ThrowIfOccupied("closing");
+            _write.ThrowIfOccupied("closing");
+            Socket = null;
+            _hangupWatcher = null;
+
+            // Before the slot can be rented again, so that an event that is on its way now meets another number.
+            Volatile.Write(ref _sequence, _sequence + 1);
+            PublishInfo();
+        }
+    }
+
+    /// <summary>What an operation in this direction meets. Any thread. Go: <c>netpollcheckerr</c>.</summary>
+    internal PollResult CheckError(PollMode mode) => Info.Check(mode);
+
+    /// <summary>
+    /// Begins an operation: looks for what stands in its way, then forgets an old readiness. Before the first system call only, never
+    /// between EAGAIN and the park. The direction's owner. Go: <c>poll_runtime_pollReset</c>.
+    /// </summary>
+    internal PollResult Prepare(PollMode mode)
+    {
+        PollResult result = CheckError(mode);
+        if (result == PollResult.Ready)
+        {
+            Slot(mode).Prepare();
+        }
+
+        return result;
+    }
+
+    /// <summary>Parks an awaited operation. The direction's owner. Go: <c>poll_runtime_pollWait</c>, <c>netpollblock</c>.</summary>
+    /// <param name="mode">Read or Write.</param>
+    /// <param name="waiter">What to park.</param>
+    /// <param name="result">When it was not parked: Ready to try again at once, or what stands in the way.</param>
+    /// <returns>True: parked, and perhaps resumed already: the caller may touch nothing that the waiter's run touches.</returns>
+    internal bool TryPark(PollMode mode, IPollWaiter waiter, out PollResult result)
+    {
+        ref PollSlot slot = ref Slot(mode);
+        while (true)
+        {
+            // At the entry of a wait the error wins, at its exit readiness.
+            result = CheckError(mode);
+            if (result != PollResult.Ready || slot.TakeReadyOrBeginWait())
+            {
+                return false;
+            }
+
+            // The slot says Wait by now: a close or an expiry from here on finds it there, one from before is in the info.
+            if (CheckError(mode) == PollResult.Ready && slot.TryCommit(waiter))
+            {
+                return true;
+            }
+
+            if (slot.FinishWait())
+            {
+                return false;
+            }
+        }
+    }
+
+    /// <summary>A parked operation runs again. Go: the end of <c>netpollblock</c>.</summary>
+    /// <returns>True: readiness freed it. False: an event did; parking again finds out whether it still holds.</returns>
+    internal bool FinishWait(PollMode mode) => Slot(mode).FinishWait();
+
+    /// <summary>Parks a mailbox, which stays free to run meanwhile. The actor's turn only; harmless when it is parked already.</summary>
+    /// <returns>The signals that the mailbox must give itself instead of waiting; None when it is parked.</returns>
+    internal PollSignals Arm(PollMode mode, IPollWaiter mailbox)
+    {
+        bool isRead = mode == PollMode.Read;
+        ref PollSlot slot = ref Slot(mode);
+        if (slot.TakeReadyOrArm(mailbox))
+        {
+            return isRead ? PollSignals.Readable : PollSignals.Writable;
+        }
+
+        PollResult result = CheckError(mode);
+        if (result == PollResult.Ready || !slot.TryWithdraw(mailbox))
+        {
+            return PollSignals.None;
+        }
+
+        return result switch
+        {
+            PollResult.Closing => PollSignals.Closed,
+            PollResult.DeadlineExceeded => isRead ? PollSignals.ReadDeadline : PollSignals.WriteDeadline,
+
+            // What cannot be waited on is looked at, and the look tells the error.
+            _ => PollSignals.Readable | PollSignals.Hangup,
+        };
+    }
+
+    /// <summary>Takes a mailbox's park back, as when reading is suspended. The actor's turn only.</summary>
+    /// <returns>False: it was not parked, or its signal is on the way and must be swallowed.</returns>
+    internal bool TryWithdraw(PollMode mode, IPollWaiter mailbox) => Slot(mode).TryWithdraw(mailbox);
+
+    /// <summary>From now on the waiter is told of a hang-up whether or not it is parked. Its owner only; null ends it.</summary>
+    internal void WatchHangup(IPollWaiter? watcher) => Volatile.Write(ref _hangupWatcher, watcher);
+
+    /// <summary>Turns an event into readiness. The poller's thread. Go: <c>netpollready</c>.</summary>
+    internal void OnReady(PollEventFlags flags, ReadyList ready)
+    {
+        PollSignals hangup = PollSignals.None;
+        IPollWaiter? watcher = null;
+        if ((flags & (PollEventFlags.ReadHangup | PollEventFlags.Hangup | PollEventFlags.Error)) != 0)
+        {
+            // Before the slots: a reader that is freed by this event must not take a short read for the end.
+            Volatile.Write(ref _hangupSeen, true);
+            hangup = PollSignals.Hangup;
+            watcher = Volatile.Read(ref _hangupWatcher);
+        }
+
+        IPollWaiter? reader = (flags & PollEventFlags.Read) != 0 ? _read.Unblock(ioReady: true) : null;
+        IPollWaiter? writer = (flags & PollEventFlags.Write) != 0 ? _write.Unblock(ioReady: true) : null;
+        if (reader is not null)
+        {
+            PollSignals signals = PollSignals.Readable | hangup;
+            if (ReferenceEquals(reader, writer))
+            {
+                signals |= PollSignals.Writable;
+                writer = null;
+            }
+
+            ready.Add(reader, signals);
+            if (ReferenceEquals(reader, watcher))
+            {
+                watcher = null;
+            }
+        }
+
+        if (writer is not null)
+        {
+            ready.Add(writer, PollSignals.Writable | hangup);
+            if (ReferenceEquals(writer, watcher))
+            {
+                watcher = null;
+            }
+        }
+
+        if (watcher is not null)
+        {
+            ready.Add(watcher, PollSignals.Hangup);
+        }
+    }
+
+    /// <summary>Sets or clears the event error, if the tenant is still the caller's. Go: <c>pollDesc.setEventErr</c>.</summary>
+    /// <param name="isError">Whether the last event was nothing but an error.</param>
+    /// <param name="sequence">The tenant that the event was for; 0 for whoever it is.</param>
+    internal void SetEventError(bool isError, uint sequence)
+    {
+        ulong seen = Volatile.Read(ref _info);
+        while ((sequence == 0 || (uint)seen == sequence) && ((seen & PollInfo.EventErrorBit) != 0) != isError)
+        {
+            ulong found = Interlocked.CompareExchange(ref _info, seen ^ PollInfo.EventErrorBit, seen);
+            if (found == seen)
+            {
+                return;
+            }
+
+            seen = found;
+        }
+    }
+
+    // Under the lock, and before any Unblock that the change is meant to cause. A successful read-modify-write, and never a plain store,
+    // even where the bits are equal: it is the fence between "the bits are there" and "is anybody parked". Go: pollDesc.publishInfo.
+    private void PublishInfo()
+    {
+        ulong bits = _sequence;
+        if (_isClosing)
+        {
+            bits |= PollInfo.ClosingBit;
+        }
+
+        if (_readDeadline < 0)
+        {
+            bits |= PollInfo.ReadExpiredBit;
+        }
+
+        if (_writeDeadline < 0)
+        {
+            bits |= PollInfo.WriteExpiredBit;
+        }
+
+        ulong seen = Volatile.Read(ref _info);
+        while (true)
+        {
+            ulong found = Interlocked.CompareExchange(ref _info, bits | (seen & PollInfo.EventErrorBit), seen);
+            if (found == seen)
+            {
+                return;
+            }
+
+            seen = found;
+        }
+    }
+
+    private FreedWaiters EvictLocked()
+    {
+        _isClosing = true;
+        ResetDeadlines();
+        PublishInfo();
+        IPollWaiter? reader = _read.Unblock(ioReady: false);
+        IPollWaiter? writer = _write.Unblock(ioReady: false);
+        return new FreedWaiters(reader, PollSignals.Closed, writer, PollSignals.Closed) { MustSyncWheel = RequestWheelSync(mustCancel: true) };
+    }
+
+    private ref PollSlot Slot(PollMode mode)
+    {
+        if (mode == PollMode.Read)
+        {
+            return ref _read;
+        }
+
+        System.Diagnostics.Debug.Assert(mode == PollMode.Write, "An operation has one direction.");
+        return ref _write;
+    }
+}
+
+/// <summary>The waiters that an event freed, to be made runnable after the descriptor's lock is left.</summary>
+internal readonly record struct FreedWaiters(IPollWaiter? Reader, PollSignals ReaderSignals, IPollWaiter? Writer, PollSignals WriterSignals)
+{
+    /// <summary>Whether the caller must see to it that the poller's thread runs the descriptor's work: its place in the wheel changed.</summary>
+    internal bool MustSyncWheel { get; init; }
+
+    /// <summary>Queues the waiters. Go: <c>netpollgoready</c>.</summary>
+    internal void Schedule()
+    {
+        if (Reader is not null && ReferenceEquals(Reader, Writer))
+        {
+            Reader.Schedule(ReaderSignals | WriterSignals);
+            return;
+        }
+
+        Reader?.Schedule(ReaderSignals);
+        Writer?.Schedule(WriterSignals);
+    }
+}

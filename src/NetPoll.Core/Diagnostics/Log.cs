@@ -1,0 +1,19 @@
+using Microsoft.Extensions.Logging;
+
+namespace NetPoll.Core.Diagnostics;
+
+/// <summary>What the pollers report. Event ids 1 to 99; an id that goes out of use stays reserved.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(1, LogLevel.Information, "Started {Count} pollers on {Backend}; this process may open {DescriptorLimit} descriptors")]
+    internal static partial void GroupStarted(ILogger logger, int count, string backend, long descriptorLimit);
+
+    [LoggerMessage(2, LogLevel.Error, "Work on {Poller} threw; the poller goes on")]
+    internal static partial void WorkFailed(ILogger logger, Exception exception, string poller);
+
+    [LoggerMessage(3, LogLevel.Critical, "{Poller} has failed and stops; whatever waits on it ends with Closing")]
+    internal static partial void PollerFailed(ILogger logger, Exception exception, string poller);
+
+    [LoggerMessage(4, LogLevel.Warning, "Accepting on {EndPoint} failed with {Error} (errno {NativeError}); trying again in {Delay}")]
+    internal static partial void AcceptFailed(ILogger logger, System.Net.EndPoint? endPoint, System.Net.Sockets.SocketError error, int nativeError, TimeSpan delay);
+}

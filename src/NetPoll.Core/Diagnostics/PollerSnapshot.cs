@@ -1,0 +1,31 @@
+namespace NetPoll.Core;
+
+/// <summary>A poller's figures at one moment; they may be a moment old, and are never negative.</summary>
+/// <param name="Poller">The poller's name.</param>
+/// <param name="Monitored">Descriptors that are watched.</param>
+/// <param name="ReadersParked">Waiters in read slots.</param>
+/// <param name="WritersParked">Waiters in write slots.</param>
+/// <param name="Runnable">Work in the run queue.</param>
+/// <param name="DeadlinesArmed">Deadlines that are set and have not passed.</param>
+/// <param name="DeadlinesFired">Reminders by the wheel since the start, lazy ones included.</param>
+/// <param name="Waits">Waits on the system since the start.</param>
+/// <param name="EventsReturned">Events that the waits returned.</param>
+/// <param name="StaleEvents">Events dropped because their descriptor had changed hands.</param>
+/// <param name="WakeupsSent">Wake-ups written to the sleeping poller.</param>
+/// <param name="WakeupsCoalesced">Posts that needed none, because the poller was awake or being woken.</param>
+/// <param name="LongestTurn">The longest time between two waits.</param>
+/// <remarks>Go: <c>netpollWaiters</c> and the counts around it.</remarks>
+public sealed record PollerSnapshot(
+    string Poller,
+    int Monitored,
+    int ReadersParked,
+    int WritersParked,
+    int Runnable,
+    int DeadlinesArmed,
+    long DeadlinesFired,
+    long Waits,
+    long EventsReturned,
+    long StaleEvents,
+    long WakeupsSent,
+    long WakeupsCoalesced,
+    TimeSpan LongestTurn);

@@ -1,0 +1,63 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+
+namespace NetPoll.Core.Interop;
+
+/// <summary>Turns the kernel's <c>sockaddr</c> into an <see cref="IPEndPoint"/> and back.</summary>
+/// <remarks>Layouts are Linux's: the family in the host's byte order, port and address in the network's.</remarks>
+internal static class SocketAddressLayout
+{
+    /// <summary>Bytes that hold any address that this library meets: <c>sockaddr_in6</c>.</summary>
+    internal const int MaxSize = 28;
+
+    private const int SizeInet = 16;
+
+    /// <summary>The address family that a socket for this end point needs.</summary>
+    internal static int Family(IPEndPoint endPoint) => endPoint.AddressFamily switch
+    {
+        AddressFamily.InterNetwork => Libc.AF_INET,
+        AddressFamily.InterNetworkV6 => Libc.AF_INET6,
+        _ => throw new ArgumentException(
+            $"The address family {endPoint.AddressFamily} of {endPoint} is not supported: expected InterNetwork or InterNetworkV6.",
+            nameof(endPoint)),
+    };
+
+    /// <summary>Writes the end point as a sockaddr.</summary>
+    /// <returns>Bytes written.</returns>
+    internal static int Write(IPEndPoint endPoint, Span<byte> target)
+    {
+        int family = Family(endPoint);
+        target.Clear();
+        BitConverter.TryWriteBytes(target, (ushort)family);
+        BinaryPrimitives.WriteUInt16BigEndian(target[2..], (ushort)endPoint.Port);
+        if (family == Libc.AF_INET)
+        {
+            endPoint.Address.TryWriteBytes(target[4..], out _);
+            return SizeInet;
+        }
+
+        endPoint.Address.TryWriteBytes(target[8..], out _);
+        BitConverter.TryWriteBytes(target[24..], (uint)endPoint.Address.ScopeId);
+        return MaxSize;
+    }
+
+    /// <summary>Reads a sockaddr; an address of another family is null.</summary>
+    internal static IPEndPoint? Read(ReadOnlySpan<byte> source)
+    {
+        if (source.Length < SizeInet)
+        {
+            return null;
+        }
+
+        ushort family = BitConverter.ToUInt16(source);
+        int port = BinaryPrimitives.ReadUInt16BigEndian(source[2..]);
+        return family switch
+        {
+            Libc.AF_INET => new IPEndPoint(new IPAddress(source.Slice(4, 4)), port),
+            Libc.AF_INET6 when source.Length >= MaxSize =>
+                new IPEndPoint(new IPAddress(source.Slice(8, 16), BitConverter.ToUInt32(source[24..])), port),
+            _ => null,
+        };
+    }
+}

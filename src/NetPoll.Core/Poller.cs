@@ -1,0 +1,512 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using NetPoll.Core.Backends;
+using NetPoll.Core.Deadlines;
+using NetPoll.Core.Descriptors;
+using NetPoll.Core.Diagnostics;
+using NetPoll.Core.Interop;
+using NetPoll.Core.Scheduling;
+
+namespace NetPoll.Core;
+
+/// <summary>One thread that waits for readiness and deadlines and runs what they free; also a place to post work to.</summary>
+/// <remarks>
+/// Owned by a <see cref="PollerGroup"/>. Code that runs here must not block: everything else of this poller waits for it. The code after
+/// an <c>await</c> that began here comes back here.
+/// </remarks>
+public sealed class Poller
+{
+    // Between two looks at the clock while the run queue is worked off.
+    private const int WorkPerClockLook = 16;
+
+    // Linux cuts longer waits; the poller just comes round and waits again.
+    private const long MaxTimeoutMilliseconds = 1_000_000_000;
+
+    [ThreadStatic]
+    private static Poller? _current;
+
+    private readonly PollerOptions _options;
+    private readonly ILogger _logger;
+    private readonly PollerClock _clock;
+    private readonly long _runQueueBudget;
+    private readonly Thread _thread;
+    private readonly PollerInbox _inbox = new();
+    private readonly Lock _backendGate = new();
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // The poller's thread alone.
+    private readonly IPollBackend _backend;
+    private readonly PollCache _cache;
+    private readonly TimingWheel _wheel;
+    private readonly RunQueue _runQueue = new();
+    private readonly ReadyList _ready = new();
+    private readonly PollEvent[] _events;
+    private readonly ITimer? _timer;
+    private long _now;
+    private long _wokenAt;
+
+    // Any thread.
+    private SleepState _sleep;
+    private bool _isStopping;
+    private bool _isBackendGone;
+
+    // Written by the poller's thread, read by snapshots; the last two written by any thread.
+    private long _waits;
+    private long _eventsReturned;
+    private long _staleEvents;
+    private long _deadlinesFired;
+    private long _longestTurn;
+    private long _wakeupsSent;
+    private long _wakeupsCoalesced;
+
+    internal Poller(int index, PollerOptions options, PollPlatform platform)
+    {
+        Index = index;
+        Name = $"poller-{index}";
+        _options = options;
+        _logger = options.Logger;
+        _clock = new PollerClock(options.TimeProvider);
+        _runQueueBudget = options.RunQueueBudget.Ticks * 100;
+        _now = _clock.Nanoseconds;
+        _wheel = new TimingWheel(_now);
+        _cache = new PollCache(_wheel, options.MaxDescriptors);
+        _events = new PollEvent[options.EventsPerWait];
+        _backend = platform.CreateBackend(options.EventsPerWait);
+        if (options.TimeProvider != TimeProvider.System)
+        {
+            // A clock that somebody else moves is not noticed by a thread asleep in the kernel: its own timer must wake us.
+            _timer = options.TimeProvider.CreateTimer(static state => ((Poller)state!).Wake(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
+
+        _thread = new Thread(Run) { Name = $"netpoll-{index}", IsBackground = true };
+    }
+
+    /// <summary>The poller whose thread this is; null on every other thread.</summary>
+    public static Poller? Current => _current;
+
+    /// <summary>The place in the group, from 0.</summary>
+    public int Index { get; }
+
+    /// <summary>For logs: <c>poller-</c> and the index.</summary>
+    public string Name { get; }
+
+    /// <summary>Whether the caller runs on this poller's thread.</summary>
+    public bool IsCurrent => ReferenceEquals(_current, this);
+
+    /// <summary>The clock of this poller's deadlines.</summary>
+    public TimeProvider TimeProvider => _options.TimeProvider;
+
+    /// <summary>Completes when the thread has ended and everything that waited has been told.</summary>
+    internal Task Stopped => _stopped.Task;
+
+    /// <summary>The clock as this iteration of the loop saw it, in nanoseconds. The poller's thread.</summary>
+    internal long Now => _now;
+
+    /// <summary>The wheel, for deadlines that are no descriptor's. The poller's thread.</summary>
+    internal TimingWheel Wheel
+    {
+        get
+        {
+            AssertCurrent();
+            return _wheel;
+        }
+    }
+
+    internal PollerClock Clock => _clock;
+
+    internal ILogger Logger => _logger;
+
+    internal string BackendName => _backend.Name;
+
+    /// <summary>Waiters parked in slots, which a snapshot tells apart. Any thread. Go: <c>netpollWaiters</c>.</summary>
+    internal int ParkedCount => _cache.All().Sum(static descriptor => (descriptor.HasReader ? 1 : 0) + (descriptor.HasWriter ? 1 : 0));
+
+    /// <summary>Queues a callback for the poller's thread. Any thread; never runs it inside the call; in order for each caller.</summary>
+    /// <remarks>After the poller has stopped it runs on the thread pool. An exception that it throws is logged; the poller goes on.</remarks>
+    public void Post(Action callback)
+    {
+        ArgumentNullException.ThrowIfNull(callback);
+        Post(static state => ((Action)state!)(), callback);
+    }
+
+    /// <summary>As <see cref="Post(Action)"/>, with a state, so that the callback can be static.</summary>
+    public void Post(SendOrPostCallback callback, object? state)
+    {
+        ArgumentNullException.ThrowIfNull(callback);
+        Post(new CallbackWork(callback, state));
+    }
+
+    /// <summary>The poller's figures. Any thread; walks the descriptors, so it costs about 5 ns for each that was ever open at once.</summary>
+    public PollerSnapshot Snapshot()
+    {
+        int readers = 0;
+        int writers = 0;
+        int deadlines = 0;
+        foreach (PollDescriptor descriptor in _cache.All())
+        {
+            readers += descriptor.HasReader ? 1 : 0;
+            writers += descriptor.HasWriter ? 1 : 0;
+            deadlines += descriptor.ArmedDeadlines;
+        }
+
+        return new PollerSnapshot(
+            Name,
+            _cache.Rented,
+            readers,
+            writers,
+            _runQueue.Count,
+            deadlines,
+            Volatile.Read(ref _deadlinesFired),
+            Volatile.Read(ref _waits),
+            Volatile.Read(ref _eventsReturned),
+            Volatile.Read(ref _staleEvents),
+            Volatile.Read(ref _wakeupsSent),
+            Volatile.Read(ref _wakeupsCoalesced),
+            TimeSpan.FromTicks(Volatile.Read(ref _longestTurn) / 100));
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => Name;
+
+    internal void Start() => _thread.Start();
+
+    /// <summary>Ends the loop: everything that waits gets Closing. Any thread; <see cref="Stopped"/> tells when it is done.</summary>
+    internal void Stop()
+    {
+        Volatile.Write(ref _isStopping, true);
+        Interlocked.MemoryBarrier();
+        Wake();
+    }
+
+    /// <summary>Releases a poller whose thread never started.</summary>
+    internal void Discard()
+    {
+        _timer?.Dispose();
+        _backend.Dispose();
+    }
+
+    /// <summary>Queues work. Any thread; allocates nothing. The work must not be in a queue already.</summary>
+    internal void Post(IPollerWork work)
+    {
+        if (IsCurrent)
+        {
+            _runQueue.Enqueue(work);
+        }
+        else if (_inbox.TryPush(work))
+        {
+            Wake();
+        }
+        else
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static work => work.Run(), work, preferLocal: false);
+        }
+    }
+
+    /// <summary>Takes a socket in. Any thread; the first event may arrive before this returns. Go: <c>poll_runtime_pollOpen</c>.</summary>
+    internal IoResult Open(PollableSocket socket, out PollDescriptor? descriptor)
+    {
+        descriptor = _cache.Rent();
+        if (descriptor is null)
+        {
+            return IoResult.Failure(Errno.ENOSPC);
+        }
+
+        // Complete and published before the kernel knows it.
+        descriptor.Open(socket);
+        IoResult result;
+        lock (_backendGate)
+        {
+            result = _isBackendGone ? IoResult.Failure(Errno.EBADF) : _backend.Open(socket, descriptor.Token);
+        }
+
+        if (result.IsSuccess)
+        {
+            return result;
+        }
+
+        descriptor.Evict();
+        descriptor.Release();
+        _cache.Return(descriptor);
+        descriptor = null;
+        return result;
+    }
+
+    /// <summary>Frees whoever waits, with Closing. Any thread, once per descriptor. Go: <c>poll_runtime_pollUnblock</c>.</summary>
+    internal void Evict(PollDescriptor descriptor)
+    {
+        // A poller that stops has evicted everything itself.
+        FreedWaiters freed = Volatile.Read(ref _isStopping) ? descriptor.EvictUnlessClosing() : descriptor.Evict();
+        Finish(descriptor, freed);
+    }
+
+    /// <summary>Gives an evicted descriptor back, after its last user and before close(2). Any thread. Go: <c>poll_runtime_pollClose</c>.</summary>
+    internal void Release(PollDescriptor descriptor)
+    {
+        lock (_backendGate)
+        {
+            if (!_isBackendGone)
+            {
+                // Before close(2): a duplicate of the number would keep the registration alive for ever. Errors change nothing.
+                _ = _backend.Close(descriptor.Socket!, descriptor.Token);
+            }
+        }
+
+        descriptor.Release();
+        _cache.Return(descriptor);
+    }
+
+    /// <summary>Sets a deadline. Any thread; in force when this returns. Go: <c>poll_runtime_pollSetDeadline</c>.</summary>
+    internal void SetDeadline(PollDescriptor descriptor, PollMode mode, Deadline deadline) =>
+        Finish(descriptor, descriptor.SetDeadline(mode, deadline.Resolve(_clock)));
+
+    /// <summary>Asks for the next readiness of a direction, where edges do not come by themselves.</summary>
+    internal void Arm(PollDescriptor descriptor, PollMode mode) => _backend.Arm(descriptor.Socket!, descriptor.Token, mode);
+
+    /// <summary>Whether the number is one of this poller's own. Any thread.</summary>
+    internal bool Owns(int fileDescriptor) => _backend.Owns(fileDescriptor);
+
+    [Conditional("DEBUG")]
+    internal void AssertCurrent() => Debug.Assert(IsCurrent, "This state belongs to the poller's thread: post to it instead.");
+
+    /// <summary>Makes a sleeping poller look at its inbox. Any thread, after something was pushed. Go: <c>netpollBreak</c>.</summary>
+    private void Wake()
+    {
+        if (_sleep.MustNotify())
+        {
+            Interlocked.Increment(ref _wakeupsSent);
+            lock (_backendGate)
+            {
+                if (!_isBackendGone)
+                {
+                    _backend.Wake();
+                }
+            }
+        }
+        else
+        {
+            Interlocked.Increment(ref _wakeupsCoalesced);
+        }
+    }
+
+    private void Finish(PollDescriptor descriptor, in FreedWaiters freed)
+    {
+        freed.Schedule();
+        if (freed.MustSyncWheel)
+        {
+            if (IsCurrent)
+            {
+                descriptor.SyncWheel();
+            }
+            else
+            {
+                Post(descriptor);
+            }
+        }
+    }
+
+    private void Run()
+    {
+        _current = this;
+        SynchronizationContext.SetSynchronizationContext(new PollerSynchronizationContext(this));
+        try
+        {
+            while (!Volatile.Read(ref _isStopping))
+            {
+                PollOnce();
+            }
+        }
+#pragma warning disable CA1031 // The top of the thread: a failed poller tells everybody who waits on it instead of ending the process.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            Log.PollerFailed(_logger, exception, Name);
+        }
+
+        Close();
+        _current = null;
+        _stopped.SetResult();
+    }
+
+    /// <summary>One iteration; a method that returns, so that the runtime can replace it by better code. Go: <c>netpoll</c>.</summary>
+    private void PollOnce()
+    {
+        int count = Wait();
+        _now = _clock.Nanoseconds;
+        _wokenAt = _now;
+        _waits++;
+        DispatchEvents(count);
+        ExpireDeadlines();
+        RunReady();
+        _inbox.DrainTo(_runQueue);
+        RunQueued();
+    }
+
+    private int Wait()
+    {
+        if (!_runQueue.IsEmpty || !_inbox.IsEmpty)
+        {
+            MeasureTurn(_clock.Nanoseconds);
+            return _backend.Wait(_events, 0);
+        }
+
+        long now = _clock.Nanoseconds;
+        MeasureTurn(now);
+        long due = _wheel.NextDue();
+        int timeout = TimeoutUntil(due, now);
+        _sleep.FallAsleep();
+
+        // Announced first, looked at second: a post, a stop or a foreign clock's step from here on sends a wake-up.
+        if (!_inbox.IsEmpty || Volatile.Read(ref _isStopping) || (_timer is not null && _clock.Nanoseconds >= due))
+        {
+            timeout = 0;
+        }
+
+        int count = _backend.Wait(_events, timeout);
+        _sleep.Wake();
+        return count;
+    }
+
+    private void MeasureTurn(long now)
+    {
+        if (now - _wokenAt > _longestTurn && _waits > 0)
+        {
+            _longestTurn = now - _wokenAt;
+        }
+    }
+
+    // Rounded up: the last millisecond must not become a busy loop.
+    internal static int ToTimeoutMilliseconds(long nanoseconds) => nanoseconds switch
+    {
+        < 0 => -1,
+        0 => 0,
+        _ => (int)Math.Min(TimingWheel.TickOf(nanoseconds), MaxTimeoutMilliseconds),
+    };
+
+    private int TimeoutUntil(long due, long now)
+    {
+        if (due == long.MaxValue)
+        {
+            return -1;
+        }
+
+        long left = Math.Max(0, due - now);
+        if (_timer is null || left == 0)
+        {
+            return ToTimeoutMilliseconds(left);
+        }
+
+        _timer.Change(TimeSpan.FromMilliseconds(ToTimeoutMilliseconds(left)), Timeout.InfiniteTimeSpan);
+        return -1;
+    }
+
+    // All events of a batch become readiness before anything runs, so that a handler that closes a neighbour is never overtaken by the
+    // neighbour's event.
+    private void DispatchEvents(int count)
+    {
+        for (int index = 0; index < count; index++)
+        {
+            PollEvent happened = _events[index];
+            PollDescriptor descriptor = _cache.Find(happened.Token.Index);
+            uint sequence = happened.Token.Sequence;
+            if (descriptor.Token.Sequence != sequence)
+            {
+                _staleEvents++;
+                continue;
+            }
+
+            descriptor.SetEventError((happened.Flags & PollEventFlags.ErrorOnly) != 0, sequence);
+            descriptor.OnReady(happened.Flags, _ready);
+        }
+
+        _eventsReturned += count;
+    }
+
+    private void ExpireDeadlines()
+    {
+        if (_wheel.Count > 0)
+        {
+            _deadlinesFired += _wheel.Advance(_now, _ready);
+        }
+    }
+
+    private void RunReady()
+    {
+        for (int index = 0; index < _ready.Count; index++)
+        {
+            IPollWaiter waiter = _ready.Take(index, out PollSignals signals);
+            try
+            {
+                waiter.Resume(signals);
+            }
+            catch (Exception exception) when (exception is not PollerInvariantException)
+            {
+                Log.WorkFailed(_logger, exception, Name);
+            }
+        }
+
+        _ready.Reset();
+    }
+
+    private void RunQueued()
+    {
+        if (_runQueue.IsEmpty)
+        {
+            return;
+        }
+
+        long end = _clock.Nanoseconds + _runQueueBudget;
+        int untilClockLook = WorkPerClockLook;
+        while (_runQueue.TryDequeue(out IPollerWork? work))
+        {
+            try
+            {
+                work.Run();
+            }
+            catch (Exception exception) when (exception is not PollerInvariantException)
+            {
+                Log.WorkFailed(_logger, exception, Name);
+            }
+
+            if (--untilClockLook == 0)
+            {
+                if (_clock.Nanoseconds >= end)
+                {
+                    return;
+                }
+
+                untilClockLook = WorkPerClockLook;
+            }
+        }
+    }
+
+    // Tells everybody who waits, runs what that makes runnable, and gives the backend back.
+    private void Close()
+    {
+        Volatile.Write(ref _isStopping, true);
+        foreach (PollDescriptor descriptor in _cache.All())
+        {
+            Finish(descriptor, descriptor.EvictUnlessClosing());
+        }
+
+        RunReady();
+        _inbox.DrainTo(_runQueue);
+        while (!_runQueue.IsEmpty)
+        {
+            RunQueued();
+            _inbox.DrainTo(_runQueue);
+        }
+
+        _timer?.Dispose();
+        lock (_backendGate)
+        {
+            _isBackendGone = true;
+            _backend.Dispose();
+        }
+
+        _inbox.Close(_runQueue);
+        while (!_runQueue.IsEmpty)
+        {
+            RunQueued();
+        }
+    }
+}

@@ -1,0 +1,133 @@
+using NetPoll.Core.Backends;
+using NetPoll.Core.Diagnostics;
+using NetPoll.Core.Interop;
+
+namespace NetPoll.Core;
+
+/// <summary>The pollers of a process, one per core unless told otherwise.</summary>
+/// <remarks>Go has one poller for the process and no thread for it; here each poller has its thread, and a descriptor lives on one of them.</remarks>
+public sealed class PollerGroup : IAsyncDisposable
+{
+    private static readonly Lazy<PollerGroup> Shared = new(static () => new PollerGroup());
+
+    private readonly PollerOptions _options;
+    private readonly Lock _gate = new();
+    private Poller[] _pollers = [];
+    private uint _next;
+    private bool _isStarted;
+    private bool _isStopped;
+
+    /// <summary>A group that is not started yet.</summary>
+    /// <param name="options">Null for the defaults. Not to be changed afterwards.</param>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    public PollerGroup(PollerOptions? options = null)
+    {
+        _options = options ?? new PollerOptions();
+        _options.Validate();
+    }
+
+    /// <summary>The group of everything that names none; it starts by itself when it is first used and is never stopped.</summary>
+    public static PollerGroup Default => Shared.Value;
+
+    /// <summary>Whether the pollers run. Any thread. Go: <c>netpollInited</c>.</summary>
+    public bool IsStarted => Volatile.Read(ref _isStarted);
+
+    /// <summary>The pollers; starts them if need be.</summary>
+    public IReadOnlyList<Poller> Pollers
+    {
+        get
+        {
+            Start();
+            return _pollers;
+        }
+    }
+
+    internal PollPlatform Platform { get; private set; } = null!;
+
+    /// <summary>Starts the threads; harmless when they run. Any thread. Go: <c>netpollGenericInit</c>.</summary>
+    /// <exception cref="PlatformNotSupportedException">There is no backend for this system.</exception>
+    /// <exception cref="ObjectDisposedException">The group has been stopped.</exception>
+    /// <exception cref="System.ComponentModel.Win32Exception">The system refused; nothing is left open, and starting may be tried again.</exception>
+    public void Start()
+    {
+        if (IsStarted)
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_isStopped, this);
+            if (_isStarted)
+            {
+                return;
+            }
+
+            Platform = _options.Platform ?? PlatformSelector.Select();
+            _pollers = CreatePollers();
+            foreach (Poller poller in _pollers)
+            {
+                poller.Start();
+            }
+
+            // Only after every poller has a backend: a half-made group must never be visible.
+            Volatile.Write(ref _isStarted, true);
+        }
+
+        Log.GroupStarted(_options.Logger, _pollers.Length, _pollers[0].BackendName, Libc.DescriptorLimit());
+    }
+
+    /// <summary>The poller for the next newcomer, one after the other; the current one if the caller runs on a poller of this group.</summary>
+    public Poller Choose()
+    {
+        Start();
+        return Poller.Current is { } current && Array.IndexOf(_pollers, current) >= 0
+            ? current
+            : _pollers[Interlocked.Increment(ref _next) % (uint)_pollers.Length];
+    }
+
+    /// <summary>Whether the number is an epoll or wake-up descriptor of a poller of this group. Go: <c>poll_runtime_isPollServerDescriptor</c>.</summary>
+    public bool IsPollDescriptor(int fileDescriptor) => IsStarted && Array.Exists(_pollers, poller => poller.Owns(fileDescriptor));
+
+    /// <summary>Stops the pollers: everything that waits ends as closed, and the threads end. Not to be awaited on one of them.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Poller[] pollers;
+        lock (_gate)
+        {
+            _isStopped = true;
+            pollers = _pollers;
+        }
+
+        foreach (Poller poller in pollers)
+        {
+            poller.Stop();
+        }
+
+        await Task.WhenAll(pollers.Select(static poller => poller.Stopped)).ConfigureAwait(false);
+    }
+
+    private Poller[] CreatePollers()
+    {
+        Poller[] pollers = new Poller[_options.PollerCount];
+        int made = 0;
+        try
+        {
+            for (; made < pollers.Length; made++)
+            {
+                pollers[made] = new Poller(made, _options, Platform);
+            }
+
+            return pollers;
+        }
+        catch
+        {
+            for (int index = 0; index < made; index++)
+            {
+                pollers[index].Discard();
+            }
+
+            throw;
+        }
+    }
+}

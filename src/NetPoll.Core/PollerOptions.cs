@@ -1,0 +1,52 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using NetPoll.Core.Backends;
+
+namespace NetPoll.Core;
+
+/// <summary>How the pollers of a group work.</summary>
+public sealed class PollerOptions
+{
+    /// <summary>Poller threads. Default: one per core that the process may use.</summary>
+    public int PollerCount { get; set; } = Environment.ProcessorCount;
+
+    /// <summary>The most events that one wait returns, 1 to 65,536. Default 128, as in Go. More means fewer waits and longer turns.</summary>
+    public int EventsPerWait { get; set; } = 128;
+
+    /// <summary>How many descriptors a poller takes at once; one more is refused with a resource error. Default: no limit of its own.</summary>
+    public int MaxDescriptors { get; set; } = int.MaxValue;
+
+    /// <summary>
+    /// How long a poller runs queued work before it looks at its sockets again. Default 200 microseconds. Shorter favours sockets.
+    /// </summary>
+    public TimeSpan RunQueueBudget { get; set; } = TimeSpan.FromMicroseconds(200);
+
+    /// <summary>The clock of every deadline. Default: the system's. With another one the pollers sleep on the timers that it makes.</summary>
+    public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
+
+    /// <summary>Where the pollers report their start and what goes wrong on their threads. Default: nowhere.</summary>
+    public ILogger Logger { get; set; } = NullLogger.Instance;
+
+    /// <summary>The operating system as the pollers see it; tests script another one.</summary>
+    internal PollPlatform? Platform { get; set; }
+
+    /// <summary>Throws for a value that is out of its range.</summary>
+    /// <exception cref="ArgumentException">Names the option, its value and what was expected.</exception>
+    internal void Validate()
+    {
+        Require(PollerCount is > 0 and <= 4096, nameof(PollerCount), PollerCount, "1 to 4,096");
+        Require(EventsPerWait is > 0 and <= 65_536, nameof(EventsPerWait), EventsPerWait, "1 to 65,536");
+        Require(MaxDescriptors > 0, nameof(MaxDescriptors), MaxDescriptors, "1 or more");
+        Require(RunQueueBudget > TimeSpan.Zero && RunQueueBudget <= TimeSpan.FromSeconds(10), nameof(RunQueueBudget), RunQueueBudget, "above 0, up to 10 s");
+        ArgumentNullException.ThrowIfNull(TimeProvider);
+        ArgumentNullException.ThrowIfNull(Logger);
+    }
+
+    private static void Require(bool holds, string name, object value, string expected)
+    {
+        if (!holds)
+        {
+            throw new ArgumentException($"{nameof(PollerOptions)}.{name} is {value}; expected {expected}.", name);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+using NetPoll.Core.Backends;
+
+namespace NetPoll.Core.Sockets;
+
+/// <content>Accepting.</content>
+internal sealed partial class NetFd
+{
+    private AcceptOperation? _idleAccept;
+
+    /// <summary>Takes a connection from the queue, or waits for one. Go: <c>FD.Accept</c>.</summary>
+    internal ValueTask<AcceptResult> AcceptAsync() => _mutex.TryLock(PollMode.Read) ? AcceptLocked() : AcceptWhenLocked();
+
+    /// <summary>Takes a connection from the queue, under the read lock. Connections that died while they waited are passed over.</summary>
+    internal IoResult AcceptOnce(out PollableSocket? accepted)
+    {
+        while (true)
+        {
+            IoResult result = _socket.Accept(out accepted);
+            if (result.IsSuccess || PollErrors.ClassifyAccept(result.NativeError) != PollErrorClass.Transient)
+            {
+                return result;
+            }
+        }
+    }
+
+    internal void ReturnAcceptOperation(AcceptOperation operation) => Volatile.Write(ref _idleAccept, operation);
+
+    private ValueTask<AcceptResult> AcceptLocked()
+    {
+        PollResult prepared = Descriptor.Prepare(PollMode.Read);
+        if (prepared != PollResult.Ready)
+        {
+            Unlock(PollMode.Read);
+            return new ValueTask<AcceptResult>(new AcceptResult(OperationOutcome.From(prepared), null));
+        }
+
+        IoResult result = AcceptOnce(out PollableSocket? accepted);
+        if (result.WouldBlock)
+        {
+            AcceptOperation operation = Interlocked.Exchange(ref _idleAccept, null) ?? new AcceptOperation(this);
+            return operation.Begin();
+        }
+
+        Unlock(PollMode.Read);
+        return new ValueTask<AcceptResult>(new AcceptResult(OperationOutcome.From(result), accepted));
+    }
+
+    private async ValueTask<AcceptResult> AcceptWhenLocked() => await LockAsync(PollMode.Read)
+        ? await AcceptLocked()
+        : new AcceptResult(OperationOutcome.From(PollResult.Closing), null);
+}

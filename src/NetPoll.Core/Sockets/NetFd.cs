@@ -1,0 +1,148 @@
+using System.Net;
+using NetPoll.Core.Backends;
+using NetPoll.Core.Descriptors;
+
+namespace NetPoll.Core.Sockets;
+
+/// <summary>A reference-counted descriptor: closing it frees whoever waits, and its number lives until the last user has left.</summary>
+/// <remarks>Any thread. Go: <c>internal/poll.FD</c>.</remarks>
+internal sealed partial class NetFd
+{
+    private readonly PollableSocket _socket;
+    private readonly TaskCompletionSource _destroyed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private FdMutex _mutex;
+
+    private NetFd(Poller poller, PollableSocket socket, PollDescriptor descriptor)
+    {
+        Poller = poller;
+        _socket = socket;
+        Descriptor = descriptor;
+        LocalEndPoint = socket.LocalEndPoint;
+    }
+
+    internal Poller Poller { get; }
+
+    internal PollDescriptor Descriptor { get; }
+
+    internal IPEndPoint? LocalEndPoint { get; }
+
+    internal IPEndPoint? RemoteEndPoint => _socket.RemoteEndPoint;
+
+    /// <summary>The system's number; somebody else's after the close.</summary>
+    internal int Number => _socket.Descriptor;
+
+    /// <summary>Takes a socket in. On an error the socket is still the caller's.</summary>
+    internal static IoResult Open(Poller poller, PollableSocket socket, out NetFd? fd)
+    {
+        IoResult result = poller.Open(socket, out PollDescriptor? descriptor);
+        fd = result.IsSuccess ? new NetFd(poller, socket, descriptor!) : null;
+        return result;
+    }
+
+    /// <summary>
+    /// Closes: later operations fail, waiting ones end with Closing. The task completes when the number is released, which the last user
+    /// does; never waits by itself. Harmless when it is closed already. Go: <c>FD.Close</c>.
+    /// </summary>
+    internal Task CloseAsync()
+    {
+        if (_mutex.AddReferenceAndClose())
+        {
+            Poller.Evict(Descriptor);
+            if (_mutex.RemoveReference())
+            {
+                Destroy();
+            }
+        }
+
+        return _destroyed.Task;
+    }
+
+    /// <summary>Sets a deadline. Go: <c>setDeadlineImpl</c>.</summary>
+    /// <returns>Ready, or Closing when it is closed.</returns>
+    internal PollResult SetDeadline(PollMode mode, Deadline deadline)
+    {
+        if (!_mutex.TryAddReference())
+        {
+            return PollResult.Closing;
+        }
+
+        Poller.SetDeadline(Descriptor, mode, deadline);
+        RemoveReference();
+        return PollResult.Ready;
+    }
+
+    /// <summary>Ends one direction.</summary>
+    internal OperationOutcome Shutdown(PollMode mode)
+    {
+        if (!_mutex.TryAddReference())
+        {
+            return OperationOutcome.From(PollResult.Closing);
+        }
+
+        IoResult result = _socket.Shutdown(mode);
+        RemoveReference();
+        return OperationOutcome.From(result);
+    }
+
+    /// <summary>Sets an option.</summary>
+    internal OperationOutcome SetOption(SocketSetting setting, int value)
+    {
+        if (!_mutex.TryAddReference())
+        {
+            return OperationOutcome.From(PollResult.Closing);
+        }
+
+        IoResult result = _socket.SetOption(setting, value);
+        RemoveReference();
+        return OperationOutcome.From(result);
+    }
+
+    internal Exception ToException(OperationOutcome outcome, string operation, long bytesTransferred = 0) =>
+        outcome.ToException(operation, (EndPoint?)RemoteEndPoint ?? LocalEndPoint, bytesTransferred);
+
+    /// <summary>Leaves a direction's lock; the last user of a closed descriptor destroys it here.</summary>
+    internal void Unlock(PollMode mode)
+    {
+        if (_mutex.Unlock(mode))
+        {
+            Destroy();
+        }
+    }
+
+    /// <summary>Takes a direction's lock, after those who came before.</summary>
+    /// <returns>False when the descriptor is closed.</returns>
+    private async ValueTask<bool> LockAsync(PollMode mode)
+    {
+        while (true)
+        {
+#pragma warning disable CA2000 // The semaphore is the mutex's.
+            switch (_mutex.TryLockOrEnqueue(mode, out SemaphoreSlim? turn))
+#pragma warning restore CA2000
+            {
+                case LockAttempt.Held:
+                    return true;
+                case LockAttempt.Closed:
+                    return false;
+                default:
+                    await turn!.WaitAsync();
+                    break;
+            }
+        }
+    }
+
+    private void RemoveReference()
+    {
+        if (_mutex.RemoveReference())
+        {
+            Destroy();
+        }
+    }
+
+    // Once, by the last user. Unregistering comes before close(2), which is never retried.
+    private void Destroy()
+    {
+        Poller.Release(Descriptor);
+        _ = _socket.Close();
+        _destroyed.SetResult();
+    }
+}

@@ -1,0 +1,31 @@
+using System.Net;
+using System.Net.Sockets;
+using NetPoll.Core.Backends;
+
+namespace NetPoll.Core.Sockets;
+
+/// <summary>How an operation of a <see cref="NetFd"/> ended: what the system said, or what kept it from being asked.</summary>
+internal readonly record struct OperationOutcome(PollResult Poll, IoResult Io)
+{
+    internal static OperationOutcome From(IoResult io) => new(PollResult.Ready, io);
+
+    internal static OperationOutcome From(PollResult poll) => new(poll, default);
+
+    internal bool IsSuccess => Poll == PollResult.Ready && Io.IsSuccess;
+
+    /// <summary>The exception of the awaitable surface.</summary>
+    /// <param name="operation">A verb for the message: read, write, accept.</param>
+    /// <param name="endPoint">Whom the operation was about.</param>
+    /// <param name="bytesTransferred">Bytes that a write had moved before it ended.</param>
+    internal Exception ToException(string operation, EndPoint? endPoint, long bytesTransferred = 0)
+    {
+        string subject = endPoint is null ? operation : $"{operation} {endPoint}";
+        return Poll switch
+        {
+            PollResult.Closing => new ObjectDisposedException(nameof(NetConnection), $"{subject}: use of a closed network connection."),
+            PollResult.DeadlineExceeded => new DeadlineExceededException($"{subject}: the deadline has passed.") { BytesTransferred = bytesTransferred },
+            PollResult.NotPollable => new IOException($"{subject}: the system reports a state that cannot be waited on."),
+            _ => new IOException($"{subject}: {Io.Error} (errno {Io.NativeError}).", new SocketException((int)Io.Error)),
+        };
+    }
+}

@@ -1,0 +1,260 @@
+using System.Threading.Tasks.Sources;
+using NetPoll.Core.Backends;
+using NetPoll.Core.Descriptors;
+using NetPoll.Core.Scheduling;
+
+namespace NetPoll.Core.Sockets;
+
+/// <summary>One direction's waiting operation: tries, parks while it would block, tries again; allocates nothing once warm.</summary>
+/// <remarks>
+/// It holds the direction's lock from its start until it completes, and leaves it before the continuation runs; the object itself is
+/// reused only after its result was taken, so a second operation that starts in between gets another object. The continuation runs on
+/// the poller if it was registered there, else on the captured context or the thread pool; never inside the call that freed the waiter.
+/// Go: the loops of <c>FD.Read</c>, <c>FD.Write</c>, <c>FD.Accept</c>.
+/// </remarks>
+internal abstract class SocketOperation : IPollWaiter, IPollerWork
+{
+    private static readonly Action<object?> CompletedMark = static _ => throw new InvalidOperationException("The completion mark was invoked.");
+
+    private readonly PollMode _mode;
+
+    private Action<object?>? _continuation;
+    // Word     null | the continuation | CompletedMark when the result came first.
+    // Writers  the awaiting code (Register) and the poller (Complete), one CAS each from null.
+    // Race     the result against the registration; and a result that is taken, and the object reused, while Complete still runs.
+    // Order    the outcome is written before the CAS. Whoever comes second queues the continuation, so it is queued once. If Complete
+    //          comes first its CAS is its last touch of this object: from then on the awaiting code may take the result at any time.
+    // Proof    SocketOperationTests.
+    private object? _continuationState;
+    private object? _context;
+    private ExecutionContext? _executionContext;
+    private bool _resumesOnPoller;
+    private bool _isCompleted;
+    private bool _isContinuationQueued;
+    private OperationOutcome _outcome;
+
+    protected SocketOperation(NetFd fd, PollMode mode)
+    {
+        Fd = fd;
+        _mode = mode;
+    }
+
+    /// <inheritdoc/>
+    IPollerWork? IPollerWork.Next { get; set; }
+
+    protected NetFd Fd { get; }
+
+    /// <summary>The version that the next awaited task carries.</summary>
+    protected short Version { get; private set; }
+
+    // The flag is for a registered continuation, which alone looks at it.
+    private bool IsCompleted => ReferenceEquals(Volatile.Read(ref _continuation), CompletedMark) || _isCompleted;
+
+    /// <summary>From the ready list, after a wake-up; parks again, silently, when there is nothing to see.</summary>
+    public void Resume(PollSignals signals)
+    {
+        OperationOutcome outcome;
+        bool isDone = Fd.Descriptor.FinishWait(_mode) ? TryOrPark(out outcome) : ParkOrTry(out outcome);
+        if (isDone)
+        {
+            Complete(outcome);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Schedule(PollSignals signals) => Fd.Poller.Post(this);
+
+    /// <inheritdoc/>
+    void IPollerWork.Run()
+    {
+        if (_isContinuationQueued)
+        {
+            _isContinuationQueued = false;
+            InvokeContinuation();
+        }
+        else
+        {
+            Resume(PollSignals.None);
+        }
+    }
+
+    /// <summary>One attempt, never blocking; EINTR was retried below.</summary>
+    protected abstract IoResult Try();
+
+    /// <summary>Parks first, since the caller has just seen that it would block.</summary>
+    /// <returns>True: done without waiting; the caller holds the lock. False: parked, and nothing of this object may be touched.</returns>
+    protected bool ParkOrTry(out OperationOutcome outcome)
+    {
+        while (true)
+        {
+            Fd.Poller.Arm(Fd.Descriptor, _mode);
+            if (Fd.Descriptor.TryPark(_mode, this, out PollResult result))
+            {
+                outcome = default;
+                return false;
+            }
+
+            if (result != PollResult.Ready)
+            {
+                outcome = OperationOutcome.From(result);
+                return true;
+            }
+
+            IoResult attempt = Try();
+            if (!attempt.WouldBlock)
+            {
+                outcome = OperationOutcome.From(attempt);
+                return true;
+            }
+        }
+    }
+
+    protected ValueTaskSourceStatus StatusOf(short token)
+    {
+        CheckToken(token);
+        return !IsCompleted ? ValueTaskSourceStatus.Pending
+            : _outcome.IsSuccess ? ValueTaskSourceStatus.Succeeded
+            : ValueTaskSourceStatus.Faulted;
+    }
+
+    protected void Register(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
+    {
+        CheckToken(token);
+        _continuationState = state;
+        _executionContext = (flags & ValueTaskSourceOnCompletedFlags.FlowExecutionContext) != 0 ? ExecutionContext.Capture() : null;
+        _resumesOnPoller = Fd.Poller.IsCurrent;
+        if (!_resumesOnPoller && (flags & ValueTaskSourceOnCompletedFlags.UseSchedulingContext) != 0)
+        {
+            CaptureContext();
+        }
+
+        Action<object?>? seen = Interlocked.CompareExchange(ref _continuation, continuation, null);
+        if (seen is null)
+        {
+            return;
+        }
+
+        if (!ReferenceEquals(seen, CompletedMark))
+        {
+            throw new InvalidOperationException("A waiting operation was awaited twice.");
+        }
+
+        // Never inside this call: the caller is still on its way out.
+        _isCompleted = true;
+        _continuation = continuation;
+        QueueContinuation();
+    }
+
+    /// <summary>Takes the result and makes the object ready for its next operation.</summary>
+    protected OperationOutcome TakeOutcome(short token)
+    {
+        CheckToken(token);
+        if (!IsCompleted)
+        {
+            throw new InvalidOperationException("The operation is still waiting: its result can be taken only when it has completed.");
+        }
+
+        OperationOutcome outcome = _outcome;
+        Version++;
+        _isCompleted = false;
+        _continuation = null;
+        _continuationState = null;
+        _context = null;
+        _executionContext = null;
+        return outcome;
+    }
+
+    private bool TryOrPark(out OperationOutcome outcome)
+    {
+        IoResult attempt = Try();
+        if (attempt.WouldBlock)
+        {
+            return ParkOrTry(out outcome);
+        }
+
+        outcome = OperationOutcome.From(attempt);
+        return true;
+    }
+
+    private void Complete(OperationOutcome outcome)
+    {
+        _outcome = outcome;
+        Fd.Unlock(_mode);
+        if (Interlocked.CompareExchange(ref _continuation, CompletedMark, null) is null)
+        {
+            return;
+        }
+
+        _isCompleted = true;
+        if (_resumesOnPoller && Fd.Poller.IsCurrent)
+        {
+            // The loop runs this operation and nothing else: its continuation may run at once.
+            InvokeContinuation();
+        }
+        else
+        {
+            QueueContinuation();
+        }
+    }
+
+    private void QueueContinuation()
+    {
+        if (_resumesOnPoller)
+        {
+            _isContinuationQueued = true;
+            Fd.Poller.Post(this);
+            return;
+        }
+
+        switch (_context)
+        {
+            case SynchronizationContext context:
+                context.Post(static state => ((SocketOperation)state!).InvokeContinuation(), this);
+                break;
+            case TaskScheduler scheduler:
+                _ = Task.Factory.StartNew(
+                    static state => ((SocketOperation)state!).InvokeContinuation(),
+                    this,
+                    CancellationToken.None,
+                    TaskCreationOptions.DenyChildAttach,
+                    scheduler);
+                break;
+            default:
+                ThreadPool.UnsafeQueueUserWorkItem(static operation => operation.InvokeContinuation(), this, preferLocal: false);
+                break;
+        }
+    }
+
+    private void InvokeContinuation()
+    {
+        Action<object?> continuation = _continuation!;
+        object? state = _continuationState;
+        if (_executionContext is null)
+        {
+            continuation(state);
+            return;
+        }
+
+        ExecutionContext.Run(_executionContext, static call => ((Action<object?>)((object?[])call!)[0]!)(((object?[])call)[1]), new object?[] { continuation, state });
+    }
+
+    private void CaptureContext()
+    {
+        if (SynchronizationContext.Current is { } context && context.GetType() != typeof(SynchronizationContext))
+        {
+            _context = context;
+        }
+        else if (TaskScheduler.Current != TaskScheduler.Default)
+        {
+            _context = TaskScheduler.Current;
+        }
+    }
+
+    private void CheckToken(short token)
+    {
+        if (token != Version)
+        {
+            throw new InvalidOperationException("A task of an earlier operation was used: a ValueTask may be awaited only once.");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+using System.Threading.Tasks.Sources;
+using NetPoll.Core.Backends;
+
+namespace NetPoll.Core.Sockets;
+
+/// <summary>A write that waits until the system has taken every byte.</summary>
+internal sealed class WriteOperation : SocketOperation, IValueTaskSource
+{
+    private ReadOnlyMemory<byte> _buffer;
+    private int _written;
+
+    internal WriteOperation(NetFd fd)
+        : base(fd, PollMode.Write)
+    {
+    }
+
+    /// <summary>Waits and writes. The caller holds the write lock and has seen that the write would block.</summary>
+    /// <param name="buffer">All of it.</param>
+    /// <param name="written">How much of it the system has taken already.</param>
+    internal ValueTask Begin(ReadOnlyMemory<byte> buffer, int written)
+    {
+        _buffer = buffer;
+        _written = written;
+        short version = Version;
+        if (!ParkOrTry(out OperationOutcome outcome))
+        {
+            return new ValueTask(this, version);
+        }
+
+        int count = Clear();
+        Fd.Unlock(PollMode.Write);
+        Fd.ReturnWriteOperation(this);
+        return outcome.IsSuccess ? ValueTask.CompletedTask : ValueTask.FromException(Fd.ToException(outcome, "write", count));
+    }
+
+    void IValueTaskSource.GetResult(short token)
+    {
+        OperationOutcome outcome = TakeOutcome(token);
+        int count = Clear();
+        Fd.ReturnWriteOperation(this);
+        if (!outcome.IsSuccess)
+        {
+            throw Fd.ToException(outcome, "write", count);
+        }
+    }
+
+    ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => StatusOf(token);
+
+    void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        Register(continuation, state, token, flags);
+
+    protected override IoResult Try() => Fd.WriteAll(_buffer.Span, ref _written);
+
+    private int Clear()
+    {
+        _buffer = default;
+        return _written;
+    }
+}
