@@ -99,6 +99,9 @@ public sealed class Poller
     /// <summary>Completes when the thread has ended and everything that waited has been told.</summary>
     internal Task Stopped => _stopped.Task;
 
+    /// <summary>Whether the thread has ended, so that posted work runs on the thread pool.</summary>
+    internal bool HasStopped => Volatile.Read(ref _isBackendGone);
+
     /// <summary>The clock as this iteration of the loop saw it, in nanoseconds. The poller's thread.</summary>
     internal long Now => _now;
 
@@ -190,6 +193,8 @@ public sealed class Poller
     {
         if (IsCurrent)
         {
+            // What came from other threads before comes first, so that the order holds for a caller that changes threads, too.
+            _inbox.DrainTo(_runQueue);
             _runQueue.Enqueue(work);
         }
         else if (_inbox.TryPush(work))

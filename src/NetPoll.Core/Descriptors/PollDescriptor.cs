@@ -150,6 +150,12 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
         return result;
     }
 
+    /// <summary>
+    /// Forgets an old readiness and looks at nothing, for a turn that was given a signal: readiness that was taken wins over a deadline
+    /// that has passed since. Before the first system call only.
+    /// </summary>
+    internal void ForgetReadiness(PollMode mode) => Slot(mode).Prepare();
+
     /// <summary>Parks an awaited operation. The direction's owner. Go: <c>poll_runtime_pollWait</c>, <c>netpollblock</c>.</summary>
     /// <param name="mode">Read or Write.</param>
     /// <param name="waiter">What to park.</param>

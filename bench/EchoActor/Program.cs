@@ -1,0 +1,20 @@
+using System.Net;
+using NetPoll.Actors;
+using NetPoll.Bench;
+using NetPoll.Core;
+using Proto;
+
+BenchArguments arguments = BenchArguments.Parse(args);
+ActorSystem system = new ActorSystem().WithNetPoll(new NetPollOptions { Pollers = new PollerOptions { PollerCount = arguments.Pollers } });
+Listener listener = await system.NetPoll().ListenAsync("echo", new IPEndPoint(IPAddress.Loopback, arguments.Port), static () => new Echo());
+Console.WriteLine($"listening on {listener.EndPoint}");
+await Task.Delay(Timeout.Infinite);
+
+internal sealed class Echo : ConnectionActor
+{
+    protected override int OnReceived(ReadOnlySpan<byte> bytes)
+    {
+        Send(bytes);
+        return bytes.Length;
+    }
+}

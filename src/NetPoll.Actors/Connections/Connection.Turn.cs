@@ -1,0 +1,374 @@
+using NetPoll.Actors.Pollers;
+using NetPoll.Core;
+using NetPoll.Core.Backends;
+using NetPoll.Core.Descriptors;
+
+namespace NetPoll.Actors.Connections;
+
+/// <content>
+/// One turn: take the signals, send what waits, read and hand over, look at the deadlines; at its end send what the handlers wrote and
+/// wait for more, or come again if something is left.
+/// </content>
+internal sealed partial class Connection
+{
+    // A turn's share: then the other connections of the poller have theirs.
+    private const int ReadsPerTurn = 16;
+    private const int BytesPerTurn = 256 * 1024;
+
+    // Bytes that a closed connection throws away while it waits for the peer's FIN.
+    private const int LingerBytes = 1024 * 1024;
+
+    private ConnectionInput _input;
+    private CloseReason _closeReason;
+    private int _lingeredBytes;
+
+    // The peer's FIN was read before we closed.
+    private bool _isPeerDone;
+
+    // We are parked in the read slot, or the signal of it is on its way.
+    private bool _isReadArmed;
+
+    // A turn stopped reading before the socket was empty: no edge will come for what is left in it.
+    private bool _hasUnread;
+
+    // Kept input must be offered again without new bytes: the handler stopped in the middle.
+    private bool _mustOfferAgain;
+
+    // A handler's task is unfinished.
+    private bool _isHandlerBusy;
+
+    // The handler wants no bytes.
+    private bool _isSuspended;
+
+    /// <summary>Whether the handler should stop taking from the bytes that it was given.</summary>
+    internal bool MustStopTaking => _isHandlerBusy || _isSuspended || _phase > ConnectionPhase.ReadClosed || _pendingClose is not null;
+
+    /// <summary>Parks the handler's unfinished task; reading goes on when it has ended. A turn only.</summary>
+    internal void ParkHandler(Task task)
+    {
+        _isHandlerBusy = true;
+
+        // So that a turn follows even if nothing else comes: kept input may hold whole frames.
+        SignalNextTurn(ConnectionSignals.InputPending);
+        Park(task);
+    }
+
+    /// <summary>Stops delivering bytes, from the return of the handler on. The turn only.</summary>
+    internal void SuspendReading() => _isSuspended = true;
+
+    /// <summary>Delivers bytes again. The turn only.</summary>
+    internal void ResumeReading()
+    {
+        if (_isSuspended)
+        {
+            _isSuspended = false;
+            SignalNextTurn(ConnectionSignals.InputPending);
+        }
+    }
+
+    /// <summary>The signal message has reached the actor.</summary>
+    internal void RunSignals()
+    {
+        int signals = TakeSignals();
+        if ((signals & (ConnectionSignals.Readable | ConnectionSignals.ReadDeadline | ConnectionSignals.Closed)) != 0)
+        {
+            _isReadArmed = false;
+        }
+
+        if (_phase == ConnectionPhase.Closed)
+        {
+            return;
+        }
+
+        if (_pendingClose is { } pending)
+        {
+            CloseNow(pending.Reason, pending.Exception, pending.Reset);
+            return;
+        }
+
+        if ((signals & ConnectionSignals.Closed) != 0)
+        {
+            CloseNow(CloseReason.Shutdown, exception: null, reset: false);
+            return;
+        }
+
+        if ((signals & ConnectionSignals.Writable) != 0)
+        {
+            _isWriteArmed = false;
+            WriteQueued(Home);
+        }
+
+        if (_phase == ConnectionPhase.Lingering)
+        {
+            Linger(signals);
+            return;
+        }
+
+        if ((signals & ConnectionSignals.Hangup) != 0 && _phase == ConnectionPhase.ReadClosed && LooksBroken())
+        {
+            return;
+        }
+
+        if ((signals & (ConnectionSignals.Readable | ConnectionSignals.InputPending)) != 0)
+        {
+            Read((signals & ConnectionSignals.Readable) != 0);
+        }
+
+        if ((signals & ConnectionSignals.ShutdownRequested) != 0 && _phase <= ConnectionPhase.ReadClosed)
+        {
+            _handler!.ShutdownRequested();
+        }
+
+        LookAtDeadlines(signals);
+    }
+
+    /// <inheritdoc/>
+    protected override void BeginTurn(ActorPoller home)
+    {
+        home.Current = this;
+        _isHandlerBusy = false;
+    }
+
+    /// <inheritdoc/>
+    protected override void EndTurn(ActorPoller home)
+    {
+        home.Current = null;
+        if (_phase == ConnectionPhase.Closed)
+        {
+            return;
+        }
+
+        FlushTurn(home);
+        if (_phase == ConnectionPhase.Closing && _output.IsEmpty && _pendingClose is null)
+        {
+            FinishSending(home);
+        }
+
+        WaitForMore();
+    }
+
+    // Waits for the next readiness, or comes again at once where something is left to read.
+    private void WaitForMore()
+    {
+        if (!WantsBytes())
+        {
+            return;
+        }
+
+        if (_hasUnread)
+        {
+            SignalNextTurn(ConnectionSignals.Readable);
+        }
+        else if (_mustOfferAgain)
+        {
+            SignalNextTurn(ConnectionSignals.InputPending);
+        }
+        else if (!_isReadArmed)
+        {
+            PollSignals signals = _descriptor.Arm(PollMode.Read, this);
+            _isReadArmed = signals == PollSignals.None;
+            if (!_isReadArmed)
+            {
+                SignalNextTurn((int)signals);
+            }
+        }
+    }
+
+    private bool WantsBytes()
+    {
+        if (_handler is null || _pendingClose is not null)
+        {
+            return false;
+        }
+
+        if (_phase == ConnectionPhase.Lingering)
+        {
+            return true;
+        }
+
+        return _phase == ConnectionPhase.Open && !_isHandlerBusy && !_isSuspended && !_isOutputHigh && !_isReadDeadlineReported;
+    }
+
+    private void Read(bool isReady)
+    {
+        if (_mustOfferAgain)
+        {
+            if (!WantsBytes())
+            {
+                _hasUnread |= isReady;
+                return;
+            }
+
+            _mustOfferAgain = false;
+            OfferKept();
+        }
+
+        if (isReady)
+        {
+            _hasUnread = true;
+        }
+
+        if (_hasUnread && WantsBytes())
+        {
+            ReadSocket(Home);
+        }
+    }
+
+    private void ReadSocket(ActorPoller home)
+    {
+        // Readiness that was taken wins over a deadline that has passed since; closing wins over both.
+        if (_descriptor.CheckError(PollMode.Read) is PollResult.NotPollable)
+        {
+            CloseNow(CloseReason.Error, new IOException("The system reports a state of the socket that cannot be waited on."), reset: true);
+            return;
+        }
+
+        _descriptor.ForgetReadiness(PollMode.Read);
+        int budget = BytesPerTurn;
+        for (int reads = 0; reads < ReadsPerTurn && budget > 0; reads++)
+        {
+            Span<byte> target = _input.ReadTarget(home.ReadScratch);
+            IoResult result = _transport.TryRead(target);
+            if (result.WouldBlock)
+            {
+                _hasUnread = false;
+                return;
+            }
+
+            if (result.Count == 0)
+            {
+                EndOfInput(result);
+                return;
+            }
+
+            // A short read empties the socket, unless a FIN or an error may stand behind the bytes.
+            bool isDrained = result.Count < target.Length && !_descriptor.HangupSeen;
+            _hasUnread = !isDrained;
+            _lastReceived = home.Poller.Now;
+            Deliver(home, target[..result.Count]);
+            if (isDrained || !WantsBytes())
+            {
+                return;
+            }
+
+            budget -= result.Count;
+        }
+    }
+
+    private void Deliver(ActorPoller home, Span<byte> read)
+    {
+        BytesReceived += read.Length;
+        if (!_input.IsEmpty)
+        {
+            _input.Extend(read.Length);
+            OfferKept();
+            return;
+        }
+
+        int consumed = Check(_handler!.Received(read), read.Length);
+        if (consumed < read.Length && _phase <= ConnectionPhase.ReadClosed)
+        {
+            _input.Keep(read[consumed..]);
+            AfterOffer();
+        }
+
+        Poison(home);
+    }
+
+    private void OfferKept()
+    {
+        int length = _input.Length;
+        int consumed = Check(_handler!.Received(_input.Bytes), length);
+        if (_phase != ConnectionPhase.Closed)
+        {
+            _input.Consume(consumed);
+            AfterOffer();
+        }
+    }
+
+    private void AfterOffer()
+    {
+        _mustOfferAgain = !_input.IsEmpty && (_isHandlerBusy || _isSuspended);
+        if (_input.Length > _options.MaxInputBytes)
+        {
+            CloseNow(
+                CloseReason.Error,
+                new IOException($"The handler left {_input.Length} bytes of input; {nameof(ConnectionOptions.MaxInputBytes)} is {_options.MaxInputBytes}."),
+                reset: false);
+        }
+    }
+
+    private void EndOfInput(IoResult result)
+    {
+        _hasUnread = false;
+        if (!result.IsSuccess)
+        {
+            CloseNow(ReasonOf(result), ToException("read from", result), reset: false);
+            return;
+        }
+
+        _phase = ConnectionPhase.ReadClosed;
+        _handler!.PeerClosed();
+    }
+
+    // After the peer's FIN nobody reads any more: only an event tells that the peer has reset our half, too.
+    private bool LooksBroken()
+    {
+        IoResult result = _transport.TryRead(Home.ReadScratch);
+        if (result.IsSuccess || result.WouldBlock)
+        {
+            return false;
+        }
+
+        CloseNow(ReasonOf(result), ToException("read from", result), reset: false);
+        return true;
+    }
+
+    // After the FIN: throws away what the peer still sends, until its FIN, an error, or the limits.
+    private void Linger(int signals)
+    {
+        if ((signals & ConnectionSignals.LingerPassed) != 0)
+        {
+            CloseNow(_closeReason, exception: null, reset: false);
+            return;
+        }
+
+        if ((signals & ConnectionSignals.Readable) == 0)
+        {
+            return;
+        }
+
+        ActorPoller home = Home;
+        _descriptor.ForgetReadiness(PollMode.Read);
+        for (int reads = 0; reads < ReadsPerTurn; reads++)
+        {
+            IoResult result = _transport.TryRead(home.ReadScratch);
+            if (result.WouldBlock)
+            {
+                _hasUnread = false;
+                return;
+            }
+
+            _lingeredBytes += result.Count;
+            if (result.Count == 0 || _lingeredBytes > LingerBytes)
+            {
+                CloseNow(_closeReason, exception: null, reset: false);
+                return;
+            }
+        }
+
+        _hasUnread = true;
+    }
+
+    private static int Check(int consumed, int given) => (uint)consumed <= (uint)given
+        ? consumed
+        : throw new InvalidOperationException($"The handler says that it consumed {consumed} bytes; it was given {given}.");
+
+    private IOException ToException(string operation, IoResult result) => new(
+        $"{operation} {RemoteEndPoint}: {result.Error} (errno {result.NativeError}).",
+        new System.Net.Sockets.SocketException((int)result.Error));
+
+    // A handler that keeps the bytes it was lent reads rubbish at once, and not only under load.
+    [System.Diagnostics.Conditional("DEBUG")]
+    private static void Poison(ActorPoller home) => home.ReadScratch.AsSpan().Fill(0xDB);
+}

@@ -1,0 +1,234 @@
+using System.Net;
+using NetPoll.Actors.Groups;
+using NetPoll.Actors.Pollers;
+using NetPoll.Core;
+using NetPoll.Core.Backends;
+using NetPoll.Core.Descriptors;
+using NetPoll.Core.Interop;
+using Proto;
+using Proto.Context;
+
+namespace NetPoll.Actors.Connections;
+
+/// <summary>A connection: descriptor, phase, input, output and mailbox in one object. It knows no actor context.</summary>
+/// <remarks>
+/// All state is its poller's thread's; other threads post messages and raise signals. The parts: this file its life,
+/// <c>Connection.Turn.cs</c> the order of one turn, <c>Connection.Output.cs</c> what is sent, <c>Connection.Deadlines.cs</c> time.
+/// </remarks>
+internal sealed partial class Connection : PollerMailbox, IPollWaiter
+{
+    private readonly ConnectionOptions _options;
+#pragma warning disable CA1859 // The seat of other transports: only one of them is plain TCP.
+    private readonly IConnectionTransport _transport;
+#pragma warning restore CA1859
+    private readonly PollDescriptor _descriptor;
+    private readonly IConnectionOwner _owner;
+    private IConnectionHandler? _handler;
+    private GroupMembership? _memberships;
+    private PendingClose? _pendingClose;
+    private ConnectionPhase _phase;
+
+    private Connection(ActorPoller home, PollableSocket socket, PollDescriptor descriptor, IConnectionOwner owner)
+        : base(owner.System, home, DefaultThroughput)
+    {
+        _options = owner.ConnectionOptions;
+        _transport = new TcpTransport(socket);
+        _descriptor = descriptor;
+        _owner = owner;
+        RemoteEndPoint = socket.RemoteEndPoint;
+        LocalEndPoint = socket.LocalEndPoint;
+    }
+
+    internal Connection? NextInList { get; set; }
+
+    internal Connection? PreviousInList { get; set; }
+
+    internal IPEndPoint? RemoteEndPoint { get; }
+
+    internal IPEndPoint? LocalEndPoint { get; }
+
+    internal ConnectionPhase Phase => _phase;
+
+    /// <summary>Bytes that the handler was given.</summary>
+    internal long BytesReceived { get; private set; }
+
+    /// <summary>Bytes that the system took.</summary>
+    internal long BytesSent { get; private set; }
+
+    /// <summary>Whether output may still be added.</summary>
+    internal bool IsWritable => _phase <= ConnectionPhase.ReadClosed && _pendingClose is null;
+
+    /// <inheritdoc/>
+    protected override object? SignalMessage => ConnectionSignal.Instance;
+
+    /// <summary>The groups it belongs to.</summary>
+    internal ref GroupMembership? Memberships => ref _memberships;
+
+    /// <summary>Makes a connection and its actor of an accepted socket. The poller's thread.</summary>
+    /// <param name="home">The poller that it will live on.</param>
+    /// <param name="socket">Owned by the connection from here on, and closed if none can be made.</param>
+    /// <param name="owner">Whose connection it is.</param>
+    /// <param name="name">The PID's id.</param>
+    /// <returns>The error that kept it from being watched; nothing is left of it then.</returns>
+    internal static IoResult Spawn(ActorPoller home, PollableSocket socket, IConnectionOwner owner, string name)
+    {
+        if (owner.System.Shutdown.IsCancellationRequested)
+        {
+            _ = socket.Close();
+            return IoResult.Success;
+        }
+
+        IoResult opened = home.Poller.Open(socket, out PollDescriptor? descriptor);
+        if (!opened.IsSuccess)
+        {
+            _ = socket.Close();
+            return opened;
+        }
+
+        Connection connection = new(home, socket, descriptor!, owner);
+        home.Connections.Add(connection);
+        try
+        {
+            connection.Register(home, name);
+        }
+        catch
+        {
+            connection.CloseDescriptor(reset: true);
+            throw;
+        }
+
+        return IoResult.Success;
+    }
+
+    /// <inheritdoc/>
+    void IPollWaiter.Resume(PollSignals signals) => SignalAndRun((int)signals);
+
+    /// <inheritdoc/>
+    void IPollWaiter.Schedule(PollSignals signals) => Signal((int)signals);
+
+    /// <summary>The actor has started and takes its connection. Its first turn.</summary>
+    internal void Attach(IConnectionHandler handler)
+    {
+        _handler = handler;
+        _descriptor.WatchHangup(this);
+    }
+
+    /// <summary>Sends what waits, then the FIN, then waits shortly for the peer's. The turn only; harmless when it is closing.</summary>
+    internal void Close(CloseReason reason)
+    {
+        if (_phase <= ConnectionPhase.ReadClosed)
+        {
+            _closeReason = reason;
+            _isPeerDone = _phase == ConnectionPhase.ReadClosed;
+            _phase = ConnectionPhase.Closing;
+        }
+    }
+
+    /// <summary>Asks for an end at the next turn. The poller's thread; the first reason stays.</summary>
+    internal void RequestClose(CloseReason reason, Exception? exception, bool reset)
+    {
+        if (_phase != ConnectionPhase.Closed && _pendingClose is null)
+        {
+            _pendingClose = new PendingClose(reason, exception, reset);
+            Signal(ConnectionSignals.CloseRequested);
+        }
+    }
+
+    /// <summary>The server stops: the handler is told in a turn. Any thread.</summary>
+    internal void RequestShutdown() => Signal(ConnectionSignals.ShutdownRequested);
+
+    /// <summary>The actor stops, of itself or from outside: what can be sent at once is sent, and the descriptor goes. The turn only.</summary>
+    internal void CloseForStop(Exception? failure)
+    {
+        if (_phase == ConnectionPhase.Closed)
+        {
+            return;
+        }
+
+        FlushTurn(Home);
+        if (_pendingClose is { } pending)
+        {
+            CloseNow(pending.Reason, pending.Exception, pending.Reset);
+        }
+        else if (failure is not null)
+        {
+            CloseNow(CloseReason.Error, failure, reset: false);
+        }
+        else
+        {
+            CloseNow(_phase >= ConnectionPhase.Closing ? _closeReason : CloseReason.Shutdown, exception: null, reset: false);
+        }
+    }
+
+    /// <summary>The actor system went away without a word: only the descriptor is left to care for. The poller's thread.</summary>
+    internal void CloseWithoutActor()
+    {
+        if (_phase != ConnectionPhase.Closed)
+        {
+            _phase = ConnectionPhase.Closed;
+            CloseDescriptor(reset: false);
+        }
+    }
+
+    /// <summary>Ends it here and now, and tells the handler, once.</summary>
+    private void CloseNow(CloseReason reason, Exception? exception, bool reset)
+    {
+        if (_phase == ConnectionPhase.Closed)
+        {
+            return;
+        }
+
+        long unsent = _output.Bytes + _corkedBytes;
+        _phase = ConnectionPhase.Closed;
+        CloseDescriptor(reset);
+        _handler?.Closed(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
+    }
+
+    private void CloseDescriptor(bool reset)
+    {
+        _phase = ConnectionPhase.Closed;
+        ActorPoller home = Home;
+        _descriptor.WatchHangup(null);
+        _ = _descriptor.TryWithdraw(PollMode.Read, this);
+        _ = _descriptor.TryWithdraw(PollMode.Write, this);
+        home.Poller.Evict(_descriptor);
+        home.Poller.Release(_descriptor);
+        _transport.Close(reset);
+        CancelTimers(home);
+        _input.Clear();
+        _output.Clear();
+        _corkedBytes = 0;
+        home.Groups.RemoveAll(this);
+        home.Connections.Remove(this);
+        _owner.ConnectionClosed();
+    }
+
+    private void Register(ActorPoller home, string name)
+    {
+        (PID pid, bool isNew) = System.ProcessRegistry.TryAdd(name, this);
+        if (!isNew)
+        {
+            throw new ProcessNameExistException(name, pid);
+        }
+
+        try
+        {
+            // Runs the producer, and so the user's constructor.
+            RegisterHandlers(ActorContext.Setup(System, _owner.Props, home.Pid, pid, this), _owner.Props.Dispatcher);
+        }
+        catch
+        {
+            System.ProcessRegistry.Remove(pid);
+            throw;
+        }
+
+        PostSystemMessage(Started.Instance);
+        Start();
+    }
+
+    private static CloseReason ReasonOf(IoResult result) => result.NativeError is Errno.ECONNRESET or Errno.EPIPE or Errno.ETIMEDOUT
+        ? CloseReason.Reset
+        : CloseReason.Error;
+
+    private sealed record PendingClose(CloseReason Reason, Exception? Exception, bool Reset);
+}

@@ -1,0 +1,271 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+using NetPoll.Actors.Connections;
+using NetPoll.Actors.Pollers;
+using NetPoll.Core;
+using Proto;
+using Log = NetPoll.Actors.Diagnostics.Log;
+
+namespace NetPoll.Actors;
+
+/// <summary>One connection as an actor; inherit from it, or from one of its framed forms, to write a server.</summary>
+/// <remarks>
+/// <para>
+/// The life of a connection: (1) it is accepted and its actor made, on the poller's thread on which it will live;
+/// (2) <see cref="OnConnected"/>; (3) <see cref="OnReceived"/> for bytes, <see cref="OnMessage"/> for what others send to the PID,
+/// <see cref="OnDeadline"/> and <see cref="OnPeerClosed"/>, in any order and never two at once; (4) <see cref="OnClosed"/>, exactly once,
+/// after the descriptor is gone, and then the actor stops.
+/// </para>
+/// <para>
+/// Everything runs on the poller's thread, so nothing here may block: the poller's other connections would wait. An <c>await</c> in
+/// <see cref="OnMessage"/> comes back to that thread; until the task ends this connection is given nothing else. A handler that throws
+/// closes its own connection, with <see cref="CloseReason.Error"/>, and nothing else.
+/// </para>
+/// <para>Bytes that are sent during a callback leave together when it ends.</para>
+/// </remarks>
+public abstract class ConnectionActor : IActor, IConnectionHandler
+{
+    private Connection? _connection;
+    private IContext? _context;
+    private Exception? _failure;
+
+    /// <summary>The actor's context. From the first callback on; in this actor's own callbacks only.</summary>
+    protected IContext Context => _context ?? throw NotConnected();
+
+    /// <summary>The peer's address.</summary>
+    protected IPEndPoint? RemoteEndPoint => Connection.RemoteEndPoint;
+
+    /// <summary>Our side's address.</summary>
+    protected IPEndPoint? LocalEndPoint => Connection.LocalEndPoint;
+
+    /// <summary>Bytes that wait to be sent because the peer does not take them.</summary>
+    protected long OutputBytes => Connection.OutputBytes;
+
+    /// <summary>Whether bytes may still be sent: not after a close.</summary>
+    protected bool IsWritable => Connection.IsWritable;
+
+    /// <summary>
+    /// How long nothing may be received before <see cref="OnDeadline"/> is called with <see cref="DeadlineKind.Idle"/>; null, the default, for
+    /// ever. What is sent does not count. Setting it starts the time anew.
+    /// </summary>
+    protected TimeSpan? IdleTimeout
+    {
+        get => Connection.IdleTimeout;
+        set => Connection.IdleTimeout = value;
+    }
+
+    /// <summary>Whether a handler that takes frames should leave the rest for later: it waits, was suspended, or has closed.</summary>
+    private protected bool MustStopTaking => Connection.MustStopTaking;
+
+    private Connection Connection => _connection ?? throw NotConnected();
+
+    /// <summary>Takes a message from the mailbox; the callbacks are the place for code.</summary>
+    public Task ReceiveAsync(IContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        object? message = context.Message;
+        try
+        {
+            return Dispatch(context, message);
+        }
+        catch (Exception exception)
+        {
+            Fail(exception, message);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    int IConnectionHandler.Received(ReadOnlySpan<byte> bytes) => OnReceived(bytes);
+
+    /// <inheritdoc/>
+    void IConnectionHandler.PeerClosed() => OnPeerClosed();
+
+    /// <inheritdoc/>
+    void IConnectionHandler.DeadlinePassed(DeadlineKind kind) => OnDeadline(kind);
+
+    /// <inheritdoc/>
+    void IConnectionHandler.ShutdownRequested() => OnShutdown();
+
+    /// <inheritdoc/>
+    void IConnectionHandler.Closed(ConnectionClosed closed)
+    {
+        Connection connection = _connection!;
+        ILogger logger = connection.Home.Logger;
+        if (logger.IsEnabled(LogLevel.Debug))
+        {
+            Log.Closed(logger, Context.Self.Id, connection.RemoteEndPoint, closed.Reason);
+        }
+
+        try
+        {
+            OnClosed(closed);
+        }
+#pragma warning disable CA1031 // An exception here would keep the watchers from being told.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            Log.ClosingHandlerFailed(logger, exception, Context.Self.Id, connection.RemoteEndPoint);
+        }
+
+        Context.Stop(Context.Self);
+    }
+
+    /// <summary>The connection is there; bytes may be sent.</summary>
+    protected virtual void OnConnected()
+    {
+    }
+
+    /// <summary>Bytes have come.</summary>
+    /// <param name="bytes">
+    /// All that is there and was not consumed before, in one piece. Lent: the memory is another connection's as soon as this returns.
+    /// </param>
+    /// <returns>
+    /// How many bytes are done with, 0 to all; what is left is offered again together with what comes next.
+    /// </returns>
+    protected virtual int OnReceived(ReadOnlySpan<byte> bytes) => bytes.Length;
+
+    /// <summary>Somebody sent a message to this connection's PID.</summary>
+    /// <returns>A task; while it is unfinished the connection is given nothing else, and its poller goes on with the others.</returns>
+    protected virtual Task OnMessage(object message) => Task.CompletedTask;
+
+    /// <summary>A deadline has passed. Unless overridden this closes the connection with <see cref="CloseReason.DeadlineExceeded"/>.</summary>
+    protected virtual void OnDeadline(DeadlineKind kind)
+    {
+        if (kind == DeadlineKind.Write)
+        {
+            // What waits cannot be sent, so there is nothing to be polite with.
+            Connection.RequestClose(CloseReason.DeadlineExceeded, exception: null, reset: true);
+        }
+        else
+        {
+            Connection.Close(CloseReason.DeadlineExceeded);
+        }
+    }
+
+    /// <summary>The peer has ended its side; ours still works. Unless overridden this closes the connection.</summary>
+    protected virtual void OnPeerClosed() => Connection.Close(CloseReason.Peer);
+
+    /// <summary>The server stops and drains. Unless overridden this closes the connection with <see cref="CloseReason.Shutdown"/>.</summary>
+    protected virtual void OnShutdown() => Connection.Close(CloseReason.Shutdown);
+
+    /// <summary>The connection has ended, exactly once; nothing more can be sent. An exception here is logged.</summary>
+    protected virtual void OnClosed(ConnectionClosed closed)
+    {
+    }
+
+    /// <summary>Sends bytes. In this connection's callbacks, and after their awaits; ignored after a close.</summary>
+    /// <param name="bytes">Copied, or taken by the system, when this returns.</param>
+    /// <exception cref="InvalidOperationException">The caller is not on the connection's poller.</exception>
+    protected void Send(ReadOnlySpan<byte> bytes) => Connection.Send(bytes);
+
+    /// <summary>Sends a shared payload; the caller keeps his reference. See <see cref="Send(ReadOnlySpan{byte})"/>.</summary>
+    protected void Send(SharedPayload payload)
+    {
+        ArgumentNullException.ThrowIfNull(payload);
+        Connection.Send(payload);
+    }
+
+    /// <summary>Sends what waits, then ends the connection. Nothing more is received or can be sent.</summary>
+    protected void Close() => Connection.Close(CloseReason.Local);
+
+    /// <summary>As <see cref="Close()"/>, for a reason of the caller's.</summary>
+    protected void Close(CloseReason reason) => Connection.Close(reason);
+
+    /// <summary>Resets the connection; what waits is thrown away.</summary>
+    protected void Abort() => Connection.RequestClose(CloseReason.Aborted, exception: null, reset: true);
+
+    /// <summary>Sets when <see cref="OnDeadline"/> is called with <see cref="DeadlineKind.Read"/>; until the deadline is moved no bytes are delivered then.</summary>
+    protected void SetReadDeadline(Deadline deadline) => Connection.SetReadDeadline(deadline);
+
+    /// <summary>No bytes are delivered any more once the running callback has returned.</summary>
+    protected void SuspendReading() => Connection.SuspendReading();
+
+    /// <summary>Bytes are delivered again, first those that were left.</summary>
+    protected void ResumeReading() => Connection.ResumeReading();
+
+    /// <summary>Waits for a handler's task: until it ends the connection is given nothing else.</summary>
+    private protected void Await(Task task)
+    {
+        if (!task.IsCompletedSuccessfully)
+        {
+            Connection.ParkHandler(ObserveAsync(task));
+        }
+    }
+
+    private protected bool TryReserve(int size, out Span<byte> room) => Connection.TryReserve(size, out room);
+
+    private protected void Commit(int size) => Connection.Commit(size);
+
+    private Task Dispatch(IContext context, object? message)
+    {
+        if (ReferenceEquals(message, ConnectionSignal.Instance))
+        {
+            _connection!.RunSignals();
+            return Task.CompletedTask;
+        }
+
+        switch (message)
+        {
+            case Started:
+                Start(context);
+                break;
+            case Stopping:
+                _connection?.CloseForStop(_failure);
+                break;
+            case Restarting:
+                throw new InvalidOperationException("A connection cannot be restarted: its bytes are gone with the failed turn.");
+            case Stopped or InfrastructureMessage:
+                break;
+            default:
+                if (_connection!.Phase != ConnectionPhase.Closed)
+                {
+                    Await(OnMessage(message!));
+                }
+
+                break;
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private void Start(IContext context)
+    {
+        _context = context;
+        ActorPoller home = ActorPoller.OfCurrentThread ?? throw new InvalidOperationException(
+            $"{GetType().Name} was spawned like any other actor; a {nameof(ConnectionActor)} is made by a listener, which gives it its connection.");
+        _connection = home.Current!;
+        _connection.Attach(this);
+        OnConnected();
+    }
+
+    private async Task ObserveAsync(Task task)
+    {
+        object? message = Context.Message;
+        try
+        {
+            await task;
+        }
+        catch (Exception exception)
+        {
+            Fail(exception, message);
+            throw;
+        }
+    }
+
+    private void Fail(Exception exception, object? message)
+    {
+        _failure ??= exception;
+        if (_connection is { } connection)
+        {
+            Log.HandlerFailed(
+                connection.Home.Logger,
+                exception,
+                _context?.Self.Id ?? string.Empty,
+                connection.RemoteEndPoint,
+                ReferenceEquals(message, ConnectionSignal.Instance) ? "received bytes" : message?.GetType().Name ?? "nothing");
+        }
+    }
+
+    private InvalidOperationException NotConnected() => new($"{GetType().Name} has no connection yet: wait for {nameof(OnConnected)}.");
+}

@@ -1,0 +1,49 @@
+namespace NetPoll.Actors;
+
+/// <summary>The limits of the connections of one listener.</summary>
+public sealed class ConnectionOptions
+{
+    /// <summary>
+    /// Bytes of unsent output above which the connection stops reading, until half of it is sent. Default 256 KiB. The peer that does not
+    /// read what it asked for is so held back by TCP itself.
+    /// </summary>
+    public int OutputHighWatermark { get; set; } = 256 * 1024;
+
+    /// <summary>
+    /// Bytes of unsent output above which the peer counts as a slow consumer and is cut off. Default 4 MiB. What others send to it, as in a
+    /// group, is bounded by this.
+    /// </summary>
+    public int MaxOutputBytes { get; set; } = 4 * 1024 * 1024;
+
+    /// <summary>
+    /// Bytes of input that the handler may leave unconsumed. Default 4 MiB. A frame must fit; beyond it the connection is closed as an error.
+    /// </summary>
+    public int MaxInputBytes { get; set; } = 4 * 1024 * 1024;
+
+    /// <summary>
+    /// How long the peer may take nothing of waiting output before <c>OnDeadline</c> is called. Default 30 s;
+    /// <see cref="Timeout.InfiniteTimeSpan"/> for never. It counts progress: every byte taken starts it anew.
+    /// </summary>
+    public TimeSpan WriteTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long a closed connection waits for the peer's FIN, so that a reset does not cost it our last bytes. Default 2 s.</summary>
+    public TimeSpan LingerTimeout { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Throws for a value that is out of its range.</summary>
+    internal void Validate()
+    {
+        Require(OutputHighWatermark > 0, nameof(OutputHighWatermark), OutputHighWatermark, "1 byte or more");
+        Require(MaxOutputBytes >= OutputHighWatermark, nameof(MaxOutputBytes), MaxOutputBytes, $"at least {nameof(OutputHighWatermark)} ({OutputHighWatermark})");
+        Require(MaxInputBytes > 0, nameof(MaxInputBytes), MaxInputBytes, "1 byte or more");
+        Require(WriteTimeout > TimeSpan.Zero || WriteTimeout == Timeout.InfiniteTimeSpan, nameof(WriteTimeout), WriteTimeout, "above 0, or infinite");
+        Require(LingerTimeout >= TimeSpan.Zero, nameof(LingerTimeout), LingerTimeout, "0 or more");
+    }
+
+    private static void Require(bool holds, string name, object value, string expected)
+    {
+        if (!holds)
+        {
+            throw new ArgumentException($"{nameof(ConnectionOptions)}.{name} is {value}; expected {expected}.", name);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+namespace NetPoll.Actors.Connections;
+
+/// <summary>Whom a connection tells what happens to it; always in one of its turns, on its poller's thread.</summary>
+internal interface IConnectionHandler
+{
+    /// <summary>Bytes came, or are offered again.</summary>
+    /// <returns>How many of them are done with; the rest is kept.</returns>
+    int Received(ReadOnlySpan<byte> bytes);
+
+    /// <summary>The peer has ended its side.</summary>
+    void PeerClosed();
+
+    /// <summary>A deadline has passed.</summary>
+    void DeadlinePassed(DeadlineKind kind);
+
+    /// <summary>The server stops.</summary>
+    void ShutdownRequested();
+
+    /// <summary>The descriptor is gone. Exactly once; must not throw.</summary>
+    void Closed(ConnectionClosed closed);
+}

@@ -1,0 +1,19 @@
+using Proto;
+
+namespace NetPoll.Actors.Connections;
+
+/// <summary>What a connection needs of the listener or connector that it belongs to.</summary>
+internal interface IConnectionOwner
+{
+    /// <summary>The actor system.</summary>
+    ActorSystem System { get; }
+
+    /// <summary>The props of every connection of this owner: one object for all.</summary>
+    Props Props { get; }
+
+    /// <summary>The limits of its connections.</summary>
+    ConnectionOptions ConnectionOptions { get; }
+
+    /// <summary>A connection's descriptor is gone. Any poller's thread.</summary>
+    void ConnectionClosed();
+}

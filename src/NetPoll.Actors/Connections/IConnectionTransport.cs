@@ -1,0 +1,23 @@
+using NetPoll.Core.Backends;
+
+namespace NetPoll.Actors.Connections;
+
+/// <summary>What carries a connection's bytes: plain TCP, or whatever sits between it and the handler. Nothing here blocks.</summary>
+/// <remarks>The connection's turn only, except the construction.</remarks>
+internal interface IConnectionTransport
+{
+    /// <summary>Reads what is there; 0 bytes are the end.</summary>
+    IoResult TryRead(Span<byte> buffer);
+
+    /// <summary>Writes what is taken.</summary>
+    IoResult TryWrite(ReadOnlySpan<byte> buffer);
+
+    /// <summary>Writes several buffers in order, as far as they are taken.</summary>
+    IoResult TryWriteVectored(ReadOnlySpan<ReadOnlyMemory<byte>> buffers);
+
+    /// <summary>Tells the peer that no more comes.</summary>
+    IoResult ShutdownWrite();
+
+    /// <summary>Closes; with <paramref name="reset"/> what is unsent is thrown away and the peer sees a reset. Once.</summary>
+    void Close(bool reset);
+}

@@ -1,0 +1,206 @@
+using System.Buffers;
+using NetPoll.Core.Backends;
+
+namespace NetPoll.Actors.Connections;
+
+/// <summary>Output that the system has not taken yet: segments in order, the first of them perhaps sent in part.</summary>
+/// <remarks>
+/// Holds no memory while empty. Small pieces are copied together into pooled segments; shared payloads are kept by reference. A mutable
+/// part of one connection: never copied; the poller's thread only.
+/// </remarks>
+internal struct OutputQueue
+{
+    private const int SegmentSize = 16 * 1024;
+    private const int InitialCapacity = 4;
+
+    /// <summary>Buffers that one system call is given at most.</summary>
+    private const int VectorLimit = 16;
+
+    // A ring. Invariant: Bytes is the sum of what the segments hold, less what of the first was sent.
+    private Segment[]? _segments;
+    private int _first;
+    private int _count;
+    private int _sentOfFirst;
+
+    /// <summary>Bytes that wait.</summary>
+    internal long Bytes { get; private set; }
+
+    internal readonly bool IsEmpty => _count == 0;
+
+    /// <summary>Copies bytes to the end.</summary>
+    internal void Append(ReadOnlySpan<byte> bytes)
+    {
+        Bytes += bytes.Length;
+        while (!bytes.IsEmpty)
+        {
+            if (_count == 0 || !TryFill(ref _segments![Index(_count - 1)], ref bytes))
+            {
+                byte[] buffer = ArrayPool<byte>.Shared.Rent(Math.Max(SegmentSize, Math.Min(bytes.Length, 1 << 20)));
+                int length = Math.Min(bytes.Length, buffer.Length);
+                bytes[..length].CopyTo(buffer);
+                bytes = bytes[length..];
+                Add(new Segment(buffer, payload: null, length));
+            }
+        }
+    }
+
+    /// <summary>Puts a payload at the end, and holds a reference to it until it is sent.</summary>
+    internal void Append(SharedPayload payload)
+    {
+        if (payload.Length > 0)
+        {
+            Bytes += payload.Length;
+            Add(new Segment(buffer: null, payload.Share(), payload.Length));
+        }
+    }
+
+    /// <summary>Offers the first segments to the transport, with one call.</summary>
+    internal IoResult WriteOnce(IConnectionTransport transport)
+    {
+        IoResult result;
+        if (_count == 1)
+        {
+            result = transport.TryWrite(_segments![_first].Memory.Span[_sentOfFirst..]);
+        }
+        else
+        {
+            VectorBuffer vectors = default;
+            int count = Math.Min(_count, VectorLimit);
+            for (int index = 0; index < count; index++)
+            {
+                vectors[index] = _segments![Index(index)].Memory;
+            }
+
+            vectors[0] = vectors[0][_sentOfFirst..];
+            result = transport.TryWriteVectored(((ReadOnlySpan<ReadOnlyMemory<byte>>)vectors)[..count]);
+        }
+
+        if (result.IsSuccess)
+        {
+            Consume(result.Count);
+        }
+
+        return result;
+    }
+
+    /// <summary>Throws away what waits.</summary>
+    internal void Clear()
+    {
+        while (_count > 0)
+        {
+            RemoveFirst();
+        }
+
+        Bytes = 0;
+    }
+
+    private static bool TryFill(ref Segment segment, ref ReadOnlySpan<byte> bytes)
+    {
+        if (segment.Buffer is not { } buffer || segment.Length == buffer.Length)
+        {
+            return false;
+        }
+
+        int length = Math.Min(bytes.Length, buffer.Length - segment.Length);
+        bytes[..length].CopyTo(buffer.AsSpan(segment.Length));
+        segment.Length += length;
+        bytes = bytes[length..];
+        return true;
+    }
+
+    private void Consume(int count)
+    {
+        Bytes -= count;
+        while (count > 0)
+        {
+            int left = _segments![_first].Length - _sentOfFirst;
+            if (count < left)
+            {
+                _sentOfFirst += count;
+                return;
+            }
+
+            count -= left;
+            RemoveFirst();
+        }
+    }
+
+    private void Add(Segment segment)
+    {
+        if (_segments is null)
+        {
+            _segments = ArrayPool<Segment>.Shared.Rent(InitialCapacity);
+            _first = 0;
+        }
+        else if (_count == _segments.Length)
+        {
+            Grow();
+        }
+
+        _segments[Index(_count)] = segment;
+        _count++;
+    }
+
+    private void Grow()
+    {
+        Segment[] larger = ArrayPool<Segment>.Shared.Rent(_count * 2);
+        for (int index = 0; index < _count; index++)
+        {
+            larger[index] = _segments![Index(index)];
+        }
+
+        ArrayPool<Segment>.Shared.Return(_segments!, clearArray: true);
+        _segments = larger;
+        _first = 0;
+    }
+
+    private void RemoveFirst()
+    {
+        ref Segment segment = ref _segments![_first];
+        segment.Release();
+        segment = default;
+        _first = (_first + 1) % _segments.Length;
+        _sentOfFirst = 0;
+        _count--;
+        if (_count == 0)
+        {
+            ArrayPool<Segment>.Shared.Return(_segments);
+            _segments = null;
+        }
+    }
+
+    private readonly int Index(int position) => (_first + position) % _segments!.Length;
+
+    private struct Segment
+    {
+        internal Segment(byte[]? buffer, SharedPayload? payload, int length)
+        {
+            Buffer = buffer;
+            Payload = payload;
+            Length = length;
+        }
+
+        internal byte[]? Buffer { get; }
+
+        internal SharedPayload? Payload { get; }
+
+        internal int Length { get; set; }
+
+        internal readonly ReadOnlyMemory<byte> Memory => Payload?.Memory ?? Buffer.AsMemory(0, Length);
+
+        internal readonly void Release()
+        {
+            Payload?.Dispose();
+            if (Buffer is not null)
+            {
+                ArrayPool<byte>.Shared.Return(Buffer);
+            }
+        }
+    }
+
+    [System.Runtime.CompilerServices.InlineArray(VectorLimit)]
+    private struct VectorBuffer
+    {
+        private ReadOnlyMemory<byte> _first;
+    }
+}

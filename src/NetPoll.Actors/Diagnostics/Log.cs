@@ -1,0 +1,32 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+
+namespace NetPoll.Actors.Diagnostics;
+
+/// <summary>What the actor layer reports. Event ids 100 to 199; an id that goes out of use stays reserved.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(100, LogLevel.Error, "{Connection} ({RemoteEndPoint}) failed while it handled {MessageType}; it is closed, no other is touched")]
+    internal static partial void HandlerFailed(ILogger logger, Exception exception, string connection, EndPoint? remoteEndPoint, string messageType);
+
+    [LoggerMessage(101, LogLevel.Error, "{Connection} ({RemoteEndPoint}) threw while it was told that it has closed")]
+    internal static partial void ClosingHandlerFailed(ILogger logger, Exception exception, string connection, EndPoint? remoteEndPoint);
+
+    [LoggerMessage(102, LogLevel.Error, "A supervisor threw when it was told: {Failure}")]
+    internal static partial void SupervisionFailed(ILogger logger, Exception exception, string failure);
+
+    [LoggerMessage(103, LogLevel.Information, "Listening on {EndPoint} as {Listener}")]
+    internal static partial void Listening(ILogger logger, IPEndPoint endPoint, string listener);
+
+    [LoggerMessage(104, LogLevel.Warning, "Accepting on {EndPoint} failed with {Error} (errno {NativeError}); trying again in {Delay}")]
+    internal static partial void AcceptFailed(ILogger logger, EndPoint? endPoint, System.Net.Sockets.SocketError error, int nativeError, TimeSpan delay);
+
+    [LoggerMessage(105, LogLevel.Error, "No connection could be made of a socket that {Listener} accepted from {RemoteEndPoint}; it is closed")]
+    internal static partial void SpawnFailed(ILogger logger, Exception exception, string listener, EndPoint? remoteEndPoint);
+
+    [LoggerMessage(107, LogLevel.Warning, "{Count} connections did not end within {Drain}; they are reset")]
+    internal static partial void DrainTimedOut(ILogger logger, long count, TimeSpan drain);
+
+    [LoggerMessage(106, LogLevel.Debug, "{Connection} ({RemoteEndPoint}) closed: {Reason}")]
+    internal static partial void Closed(ILogger logger, string connection, EndPoint? remoteEndPoint, CloseReason reason);
+}

@@ -1,0 +1,92 @@
+using Microsoft.Extensions.Logging;
+using NetPoll.Actors.Connections;
+using NetPoll.Actors.Groups;
+using NetPoll.Core;
+using NetPoll.Core.Scheduling;
+using Proto;
+
+namespace NetPoll.Actors.Pollers;
+
+/// <summary>What the actor layer keeps for one poller: its scratch memory, its connections, and who has output left to send.</summary>
+/// <remarks>Everything but the references that never change belongs to the poller's thread.</remarks>
+internal sealed class ActorPoller : IPollerWork
+{
+    /// <summary>Bytes that one read takes at most, and that a turn's small writes gather in.</summary>
+    internal const int ScratchSize = 64 * 1024;
+
+    [ThreadStatic]
+    private static ActorPoller? _running;
+
+    private readonly List<Connection> _toFlush = [];
+    private Connection? _current;
+    private bool _isFlushQueued;
+
+    internal ActorPoller(NetPollExtension extension, Poller poller)
+    {
+        Extension = extension;
+        Poller = poller;
+        Groups = new GroupTable();
+    }
+
+    /// <inheritdoc/>
+    IPollerWork? IPollerWork.Next { get; set; }
+
+    internal NetPollExtension Extension { get; }
+
+    internal Poller Poller { get; }
+
+    internal ILogger Logger => Extension.Options.Logger;
+
+    /// <summary>The actor that is this poller.</summary>
+    internal PID Pid { get; set; } = null!;
+
+    /// <summary>Where reads land. Shared by all connections: its bytes are the next connection's as soon as a handler has returned.</summary>
+    internal byte[] ReadScratch { get; } = GC.AllocateUninitializedArray<byte>(ScratchSize, pinned: true);
+
+    /// <summary>Where the small writes of the current turn gather.</summary>
+    internal byte[] WriteScratch { get; } = GC.AllocateUninitializedArray<byte>(ScratchSize, pinned: true);
+
+    /// <summary>The poller whose connection's turn runs on this thread.</summary>
+    internal static ActorPoller? OfCurrentThread => _running;
+
+    /// <summary>The connection whose turn runs.</summary>
+    internal Connection? Current
+    {
+        get => _current;
+        set
+        {
+            _current = value;
+            _running = value is null ? null : this;
+        }
+    }
+
+    /// <summary>The connections that live here.</summary>
+    internal ConnectionList Connections { get; } = new();
+
+    /// <summary>The members of groups that live here.</summary>
+    internal GroupTable Groups { get; }
+
+    /// <summary>The connection got output outside its turn: it is sent when what is queued before has run, all at once.</summary>
+    internal void FlushLater(Connection connection)
+    {
+        Poller.AssertCurrent();
+        _toFlush.Add(connection);
+        if (!_isFlushQueued)
+        {
+            _isFlushQueued = true;
+            Poller.Post(this);
+        }
+    }
+
+    /// <inheritdoc/>
+    void IPollerWork.Run()
+    {
+        _isFlushQueued = false;
+        for (int index = 0; index < _toFlush.Count; index++)
+        {
+            _toFlush[index].FlushQueued();
+        }
+
+        _toFlush.Clear();
+    }
+}

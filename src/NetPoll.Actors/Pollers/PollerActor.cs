@@ -1,0 +1,35 @@
+using Proto;
+
+namespace NetPoll.Actors.Pollers;
+
+/// <summary>A poller as an actor: parent and supervisor of the connections that live on its thread.</summary>
+/// <remarks>
+/// PID <c>netpoll/poller-n</c>. Answers <see cref="GetPollerSnapshot"/>. A connection whose handler throws is stopped, and no other is
+/// touched.
+/// </remarks>
+internal sealed class PollerActor : IActor
+{
+    private readonly ActorPoller _home;
+
+    internal PollerActor(ActorPoller home) => _home = home;
+
+    /// <summary>What becomes of a connection whose handler threw. One object for all: a guardian is made per strategy object.</summary>
+    internal static ISupervisorStrategy Strategy { get; } = new OneForOneStrategy(static (_, _) => SupervisorDirective.Stop, 0, null);
+
+    /// <inheritdoc/>
+    public Task ReceiveAsync(IContext context)
+    {
+        switch (context.Message)
+        {
+            case GetPollerSnapshot:
+                context.Respond(_home.Poller.Snapshot());
+                break;
+
+            case Terminated:
+                // A connection of ours has stopped; it took itself out of the table when it closed.
+                break;
+        }
+
+        return Task.CompletedTask;
+    }
+}

@@ -1,0 +1,330 @@
+using NetPoll.Core.Scheduling;
+using Proto;
+using Proto.Mailbox;
+
+namespace NetPoll.Actors.Pollers;
+
+/// <summary>A mailbox that runs on a poller's thread, and the process that its PID leads to: one object for both.</summary>
+/// <remarks>
+/// It behaves as Proto.Actor's default mailbox: system messages before each user message, suspension, a throughput limit, no two messages
+/// at once, exceptions to the supervisor. It differs where the default loses messages: what arrives before the start waits for it, and
+/// what is queued behind a fatal failure becomes dead letters.
+/// Posting never runs a message; only the poller's loop does. Signals are bits that coalesce; they reach the actor as one user message.
+/// A handler whose task is unfinished is parked here: nothing else is taken until it ends, and it goes on on the poller's thread.
+/// The poller may change: a run on a poller that is no longer ours posts itself to the right one.
+/// </remarks>
+internal class PollerMailbox : Process, IMailbox, IPollerWork
+{
+    private const int Idle = 0;
+    private const int Busy = 1;
+
+    private readonly int _throughput;
+    private MailboxQueue _system;
+    private MailboxQueue _user;
+    private IMessageInvoker? _invoker;
+    private ActorPoller _home;
+
+    // Busy until Start, so that what is posted before waits.
+    private int _status = Busy;
+    // Word     Idle | Busy: queued at the poller, running, or parked.
+    // Writers  any thread, Idle -> Busy, and that thread queues the mailbox; the end of a turn, Busy -> Idle.
+    // Race     a message or a signal that arrives while a turn ends.
+    // Order    post: push (CAS) or Or the bits, then CAS this word. end of turn: Exchange Idle in, then look at queues and bits. All are
+    //          successful read-modify-writes before the look, so at least one side sees the other. The CAS of a poster may fail and is
+    //          then no fence, but its push or Or was one.
+    // Proof    PollerMailboxTests.
+
+    private int _signals;
+
+    // The turn's alone.
+    private bool _isSuspended;
+    private Task? _parked;
+
+    internal PollerMailbox(ActorSystem system, ActorPoller home, int throughput)
+        : base(system)
+    {
+        _home = home;
+        _throughput = throughput;
+    }
+
+    /// <summary>Proto.Actor's default: messages per turn.</summary>
+    internal const int DefaultThroughput = 300;
+
+    /// <inheritdoc/>
+    public int UserMessageCount => _user.Count;
+
+    /// <inheritdoc/>
+    IPollerWork? IPollerWork.Next { get; set; }
+
+    /// <summary>The poller on whose thread the turns run.</summary>
+    internal ActorPoller Home => Volatile.Read(ref _home);
+
+    /// <summary>Whether a handler's task is unfinished. The turn only.</summary>
+    protected bool IsParked => _parked is not null;
+
+    /// <summary>A user message that tells the actor to look at its signals; null where there are no signals.</summary>
+    protected virtual object? SignalMessage => null;
+
+    /// <inheritdoc/>
+    public void PostUserMessage(object msg)
+    {
+        if (MessageEnvelope.UnwrapMessage(msg) is IMessageBatch batch)
+        {
+            foreach (object message in batch.GetMessages())
+            {
+                _user.Enqueue(message);
+            }
+
+            if (batch is IAutoRespond)
+            {
+                _user.Enqueue(msg);
+            }
+        }
+        else
+        {
+            _user.Enqueue(msg);
+        }
+
+        Schedule();
+    }
+
+    /// <inheritdoc/>
+    public void PostSystemMessage(object msg)
+    {
+        _system.Enqueue(msg);
+        if (msg is global::Proto.Stop)
+        {
+            // On the poster's thread and at once, as the default mailbox does: it ends what a handler waits for.
+            Volatile.Read(ref _invoker)?.CancellationTokenSource?.Cancel();
+        }
+
+        Schedule();
+    }
+
+    /// <inheritdoc/>
+    public void RegisterHandlers(IMessageInvoker invoker, IDispatcher dispatcher) => Volatile.Write(ref _invoker, invoker);
+
+    /// <inheritdoc/>
+    public void Start() => BecomeIdle();
+
+    /// <inheritdoc/>
+    void IPollerWork.Run()
+    {
+        ActorPoller home = Home;
+        if (home.Poller.IsCurrent || home.Poller.HasStopped)
+        {
+            RunTurn(home);
+        }
+        else
+        {
+            home.Poller.Post(this);
+        }
+    }
+
+    /// <summary>From its next turn on the mailbox runs on another poller. Any thread.</summary>
+    internal void MoveTo(ActorPoller home) => Volatile.Write(ref _home, home);
+
+    /// <summary>Parks a handler's unfinished task: until it ends nothing else is taken. From inside a turn only.</summary>
+    internal void Park(Task task) => _parked = task;
+
+    /// <inheritdoc/>
+    protected override void SendUserMessage(PID pid, object message) => PostUserMessage(message);
+
+    /// <inheritdoc/>
+    protected override void SendSystemMessage(PID pid, SystemMessage message) => PostSystemMessage(message);
+
+    /// <summary>Raises signals and sees to it that a turn follows. Any thread; runs nothing.</summary>
+    protected void Signal(int signals)
+    {
+        Interlocked.Or(ref _signals, signals);
+        Schedule();
+    }
+
+    /// <summary>Raises signals from the poller's ready list, and runs a turn straight away if nothing is in its way.</summary>
+    protected void SignalAndRun(int signals)
+    {
+        Interlocked.Or(ref _signals, signals);
+        if (Interlocked.CompareExchange(ref _status, Busy, Idle) != Idle)
+        {
+            return;
+        }
+
+        ActorPoller home = Home;
+        if (home.Poller.IsCurrent && _system.IsEmpty && _user.IsEmpty)
+        {
+            RunTurn(home);
+        }
+        else
+        {
+            home.Poller.Post(this);
+        }
+    }
+
+    /// <summary>Takes the raised signals. The turn only.</summary>
+    protected int TakeSignals() => Interlocked.Exchange(ref _signals, 0);
+
+    /// <summary>Raises signals from inside a turn, for the next one.</summary>
+    protected void SignalNextTurn(int signals) => Interlocked.Or(ref _signals, signals);
+
+    /// <summary>A turn begins, on the poller's thread.</summary>
+    protected virtual void BeginTurn(ActorPoller home)
+    {
+    }
+
+    /// <summary>A turn ends, on the poller's thread; must not throw.</summary>
+    protected virtual void EndTurn(ActorPoller home)
+    {
+    }
+
+    private void Schedule()
+    {
+        if (Volatile.Read(ref _status) == Idle && Interlocked.CompareExchange(ref _status, Busy, Idle) == Idle)
+        {
+            Home.Poller.Post(this);
+        }
+    }
+
+    private void RunTurn(ActorPoller home)
+    {
+        object? message = null;
+        Task? unfinished = null;
+        BeginTurn(home);
+        try
+        {
+            unfinished = TakeMessages(ref message);
+        }
+#pragma warning disable CA1031 // Around a handler's turn: its supervisor decides.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            Escalate(exception, message);
+        }
+
+        EndTurn(home);
+        if (unfinished is null)
+        {
+            BecomeIdle();
+        }
+        else
+        {
+            _ = FinishAsync(unfinished, message);
+        }
+    }
+
+    // Up to the throughput; ends early at a task that is unfinished, which it returns.
+    private Task? TakeMessages(ref object? message)
+    {
+        IMessageInvoker invoker = _invoker!;
+        bool maySignal = true;
+        for (int taken = 0; taken < _throughput; taken++)
+        {
+            Task task;
+            if (_system.TryDequeue(out message))
+            {
+                task = InvokeSystem(invoker, (SystemMessage)message);
+            }
+            else if (_isSuspended)
+            {
+                return null;
+            }
+            else if (maySignal && Volatile.Read(ref _signals) != 0 && SignalMessage is { } signal)
+            {
+                // Once a turn: what signals itself again gives way to the messages that wait.
+                maySignal = false;
+                message = signal;
+                task = invoker.InvokeUserMessageAsync(signal);
+            }
+            else if (_user.TryDequeue(out message))
+            {
+                task = invoker.InvokeUserMessageAsync(message);
+            }
+            else
+            {
+                return null;
+            }
+
+            if (_parked is { } parked)
+            {
+                _parked = null;
+                task = parked;
+            }
+
+            if (!task.IsCompletedSuccessfully)
+            {
+                if (!task.IsCompleted)
+                {
+                    return task;
+                }
+
+                task.GetAwaiter().GetResult();
+            }
+        }
+
+        return null;
+    }
+
+    private Task InvokeSystem(IMessageInvoker invoker, SystemMessage message)
+    {
+        switch (message)
+        {
+            case SuspendMailbox:
+                _isSuspended = true;
+                break;
+            case ResumeMailbox:
+                _isSuspended = false;
+                break;
+        }
+
+        Task task = invoker.InvokeSystemMessageAsync(message);
+        if (_isSuspended && message is global::Proto.Stop or Terminated && HasLeftRegistry(invoker))
+        {
+            // Stopped for good while suspended: the context now turns what is queued into dead letters, if it is given to it.
+            _isSuspended = false;
+        }
+
+        return task;
+    }
+
+    private bool HasLeftRegistry(IMessageInvoker invoker) =>
+        invoker is IInfoContext context && !ReferenceEquals(System.ProcessRegistry.Get(context.Self), this);
+
+    private async Task FinishAsync(Task task, object? message)
+    {
+        try
+        {
+            // Begun on the poller's thread, so it comes back there.
+            await task;
+        }
+#pragma warning disable CA1031 // Around a handler's turn: its supervisor decides.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            Escalate(exception, message);
+        }
+
+        BecomeIdle();
+    }
+
+    private void Escalate(Exception exception, object? message)
+    {
+        try
+        {
+            _invoker!.EscalateFailure(exception, message);
+        }
+#pragma warning disable CA1031 // A strategy that throws must not take the poller's loop with it.
+        catch (Exception failure)
+#pragma warning restore CA1031
+        {
+            Diagnostics.Log.SupervisionFailed(Home.Logger, failure, exception.Message);
+        }
+    }
+
+    private void BecomeIdle()
+    {
+        Interlocked.Exchange(ref _status, Idle);
+        if (!_system.IsEmpty || (!_isSuspended && (!_user.IsEmpty || (Volatile.Read(ref _signals) != 0 && SignalMessage is not null))))
+        {
+            Schedule();
+        }
+    }
+}
