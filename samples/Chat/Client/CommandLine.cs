@@ -1,0 +1,112 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+using Chat.Protocol;
+
+namespace Chat.Client;
+
+/// <summary>Reads the command line; each error names the option, the value and what was expected.</summary>
+internal static class CommandLine
+{
+    private const int MaxTimeoutSeconds = 3600;
+
+    private static readonly Option<string> Name = new("--name")
+    {
+        Description = "The name to have in the chat.",
+        Required = true,
+        CustomParser = NotEmpty,
+    };
+
+    private static readonly Option<string> Host = new("--host")
+    {
+        Description = "The server's name or address.",
+        DefaultValueFactory = static _ => "127.0.0.1",
+        CustomParser = NotEmpty,
+    };
+
+    private static readonly Option<int> Port = new("--port")
+    {
+        Description = "The server's port.",
+        DefaultValueFactory = static _ => ChatProtocol.DefaultPort,
+        CustomParser = static result => Number(result, 65535),
+    };
+
+    private static readonly Option<string> Room = new("--room")
+    {
+        Description = "The room to join at the start.",
+        DefaultValueFactory = static _ => "lobby",
+        CustomParser = NotEmpty,
+    };
+
+    private static readonly Option<int> Timeout = new("--timeout")
+    {
+        Description = "Seconds that the server may take to accept the connection or to answer.",
+        DefaultValueFactory = static _ => 30,
+        CustomParser = static result => Number(result, MaxTimeoutSeconds),
+    };
+
+    private static readonly Option<bool> Plain = new("--plain")
+    {
+        Description = "Lines in, one line out per event, as when the input or output is not a terminal.",
+    };
+
+    /// <summary>The options, or else the code to exit with: after <c>--help</c>, or after the errors have been told.</summary>
+    public static (ClientOptions? Options, ExitCode Exit) Read(string[] arguments, TextWriter output, TextWriter error)
+    {
+        var command = new RootCommand("Chats from a terminal, or from a script when the input is none.")
+        {
+            Name, Host, Port, Room, Timeout, Plain,
+        };
+        ParseResult result = command.Parse(arguments);
+        if (result.Action is not null && result.Errors.Count == 0)
+        {
+            result.Invoke(new InvocationConfiguration { Output = output, Error = error });
+            return (null, ExitCode.Success);
+        }
+
+        if (result.Errors.Count > 0)
+        {
+            foreach (ParseError parseError in result.Errors)
+            {
+                error.WriteLine(parseError.Message);
+            }
+
+            return (null, ExitCode.Usage);
+        }
+
+        return (
+            new ClientOptions(
+                result.GetRequiredValue(Name),
+                result.GetRequiredValue(Host),
+                result.GetRequiredValue(Port),
+                result.GetRequiredValue(Room),
+                result.GetValue(Plain),
+                TimeSpan.FromSeconds(result.GetRequiredValue(Timeout))),
+            ExitCode.Success);
+    }
+
+    private static string? NotEmpty(ArgumentResult result)
+    {
+        string value = result.Tokens[0].Value;
+        if (string.IsNullOrWhiteSpace(value))
+        {
+            result.AddError($"{OptionOf(result)} '{value}': expected at least one character");
+        }
+
+        return value;
+    }
+
+    private static int Number(ArgumentResult result, int highest)
+    {
+        string value = result.Tokens[0].Value;
+        if (int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= 1 && number <= highest)
+        {
+            return number;
+        }
+
+        result.AddError($"{OptionOf(result)} '{value}': expected a whole number from 1 to {highest}");
+        return 0;
+    }
+
+    private static string OptionOf(ArgumentResult result) => ((OptionResult)result.Parent!).Option.Name;
+}

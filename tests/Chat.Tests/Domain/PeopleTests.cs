@@ -1,0 +1,147 @@
+using Chat.Domain;
+using Chat.Tests.Support;
+using NetPoll.Tests;
+
+namespace Chat.Tests.Domain;
+
+public sealed class PeopleTests
+{
+    [Fact]
+    public async Task A_name_is_given_as_it_was_spelt()
+    {
+        await using var chat = new TestChat();
+        TestPerson ada = chat.Stranger();
+
+        ada.Do(session => session.Claim(7, "Ada"));
+
+        NameClaimed claimed = await ada.Log.Hears<NameClaimed>();
+        Assert.Equal((7UL, "Ada"), (claimed.RequestId, claimed.Person.Name));
+    }
+
+    [Theory]
+    [InlineData("Ada", "ADA")]
+    [InlineData("Zoë", "zOË")]
+    public async Task A_name_is_taken_in_whatever_case(string first, string second)
+    {
+        await using var chat = new TestChat();
+        await chat.Person(first);
+        TestPerson other = chat.Stranger();
+
+        other.Do(session => session.Claim(9, second));
+
+        Refused refused = await other.Log.Hears<Refused>();
+        Assert.Equal((9UL, RefusalReason.NameTaken), (refused.RequestId, refused.Reason));
+        Assert.Contains($"'{second}'", refused.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_refused_session_may_ask_for_another_name()
+    {
+        await using var chat = new TestChat();
+        await chat.Person("ada");
+        TestPerson other = chat.Stranger();
+        other.Do(session => session.Claim(1, "ada"));
+        await other.Log.Hears<Refused>();
+
+        other.Do(session => session.Claim(2, "bob"));
+
+        Assert.Equal("bob", (await other.Log.Hears<NameClaimed>()).Person.Name);
+    }
+
+    [Fact]
+    public async Task A_second_name_is_refused()
+    {
+        await using var chat = new TestChat();
+        TestPerson ada = await chat.Person("ada");
+
+        ada.Do(session => session.Claim(2, "eve"));
+
+        Assert.Equal(RefusalReason.AlreadyNamed, (await ada.Log.Hears<Refused>()).Reason);
+    }
+
+    [Fact]
+    public async Task A_name_is_free_when_its_session_has_ended()
+    {
+        await using var chat = new TestChat();
+        TestPerson ada = await chat.Person("ada");
+
+        ada.End();
+
+        await CanBeClaimed(chat, "ada");
+    }
+
+    [Fact]
+    public async Task A_name_is_free_when_its_session_died_without_a_word()
+    {
+        await using var chat = new TestChat();
+        TestPerson ada = await chat.Person("ada");
+
+        await ada.Die();
+
+        await CanBeClaimed(chat, "ada");
+    }
+
+    [Fact]
+    public async Task A_claim_that_its_session_did_not_live_to_see_answered_is_freed()
+    {
+        await using var chat = new TestChat();
+        TestPerson ada = chat.Stranger();
+
+        ada.Do(session =>
+        {
+            session.Claim(1, "ada");
+            session.End();
+            return null;
+        });
+
+        await CanBeClaimed(chat, "ada");
+    }
+
+    [Fact]
+    public async Task A_private_message_reaches_one_person_and_is_acknowledged()
+    {
+        await using var chat = new TestChat();
+        TestPerson ada = await chat.PersonIn("lobby", "ada");
+        TestPerson bob = await chat.PersonIn("lobby", "Bob", chat.Back);
+        TestPerson eve = await chat.PersonIn("lobby", "eve");
+
+        ada.Do(session => session.SendPrivate(5, "bOB", "psst"));
+
+        PrivateMessage message = await bob.Log.Hears<PrivateMessage>();
+        Assert.Equal(new PrivateMessage("ada", "psst", chat.Time.GetUtcNow()), message);
+        Assert.Equal(new PrivateSent(5, "Bob", chat.Time.GetUtcNow()), await ada.Log.Hears<PrivateSent>());
+        await eve.Settled("lobby");
+        Assert.Empty(eve.Log.Of<PrivateMessage>());
+    }
+
+    [Fact]
+    public async Task A_private_message_to_nobody_is_refused_by_name()
+    {
+        await using var chat = new TestChat();
+        TestPerson ada = await chat.Person("ada");
+
+        ada.Do(session => session.SendPrivate(5, "nobody", "psst"));
+
+        Refused refused = await ada.Log.Hears<Refused>();
+        Assert.Equal((5UL, RefusalReason.NoSuchPerson), (refused.RequestId, refused.Reason));
+        Assert.Contains("'nobody'", refused.Text, StringComparison.Ordinal);
+    }
+
+    /// <summary>The news of an end travels by itself, so somebody who is refused asks again.</summary>
+    private static async Task CanBeClaimed(TestChat chat, string name)
+    {
+        TestPerson next = chat.Stranger();
+        ulong id = 0;
+        int refusals = -1;
+        await Eventually.True($"the name '{name}' is free", () =>
+        {
+            if (next.Log.Of<Refused>().Length > refusals)
+            {
+                refusals = next.Log.Of<Refused>().Length;
+                next.Do(session => session.Claim(++id, name));
+            }
+
+            return next.Log.Of<NameClaimed>().Length == 1;
+        });
+    }
+}

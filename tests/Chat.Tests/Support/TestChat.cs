@@ -1,0 +1,52 @@
+using Chat.Domain;
+using Microsoft.Extensions.Time.Testing;
+using Proto;
+
+namespace Chat.Tests.Support;
+
+/// <summary>The domain on a real actor system, with doors that record.</summary>
+internal sealed class TestChat : IAsyncDisposable
+{
+    private readonly ActorSystem _system = new();
+
+    public TestChat(ChatOptions? options = null)
+    {
+        Domain = ChatDomain.Start(_system, options ?? new ChatOptions(), [Front, Back], Time);
+    }
+
+    public RecordingDoor Front { get; } = new("front");
+
+    public RecordingDoor Back { get; } = new("back");
+
+    public FakeTimeProvider Time { get; } = new(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero));
+
+    public ChatDomain Domain { get; }
+
+    /// <summary>Somebody who has come in by a door and has no name yet.</summary>
+    public TestPerson Stranger(RecordingDoor? door = null) => new(_system, Domain, door ?? Front);
+
+    /// <summary>Somebody who has a name.</summary>
+    public async Task<TestPerson> Person(string name, RecordingDoor? door = null)
+    {
+        TestPerson person = Stranger(door);
+        person.Do(session => session.Claim(1, name));
+        await person.Log.Hears<NameClaimed>();
+        return person;
+    }
+
+    /// <summary>Somebody who has a name and is in a room.</summary>
+    public async Task<TestPerson> PersonIn(string room, string name, RecordingDoor? door = null)
+    {
+        TestPerson person = await Person(name, door);
+        person.Do(session => session.Join(2, room));
+        await person.Log.Hears<Joined>(joined => joined.Room == room);
+        return person;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Domain.StopAsync();
+        await _system.ShutdownAsync();
+        await _system.DisposeAsync();
+    }
+}
