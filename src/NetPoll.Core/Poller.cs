@@ -4,7 +4,6 @@ using NetPoll.Core.Backends;
 using NetPoll.Core.Deadlines;
 using NetPoll.Core.Descriptors;
 using NetPoll.Core.Diagnostics;
-using NetPoll.Core.Interop;
 using NetPoll.Core.Scheduling;
 
 namespace NetPoll.Core;
@@ -213,7 +212,7 @@ public sealed class Poller
         descriptor = _cache.Rent();
         if (descriptor is null)
         {
-            return IoResult.Failure(Errno.ENOSPC);
+            return IoResult.NoRoom;
         }
 
         // Complete and published before the kernel knows it.
@@ -221,7 +220,7 @@ public sealed class Poller
         IoResult result;
         lock (_backendGate)
         {
-            result = _isBackendGone ? IoResult.Failure(Errno.EBADF) : _backend.Open(socket, descriptor.Token);
+            result = _isBackendGone ? IoResult.Gone : _backend.Open(socket, descriptor.Token);
         }
 
         if (result.IsSuccess)

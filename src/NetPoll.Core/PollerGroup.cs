@@ -1,6 +1,5 @@
 using NetPoll.Core.Backends;
 using NetPoll.Core.Diagnostics;
-using NetPoll.Core.Interop;
 
 namespace NetPoll.Core;
 
@@ -74,7 +73,7 @@ public sealed class PollerGroup : IAsyncDisposable
             Volatile.Write(ref _isStarted, true);
         }
 
-        Log.GroupStarted(_options.Logger, _pollers.Length, _pollers[0].BackendName, Libc.DescriptorLimit());
+        Log.GroupStarted(_options.Logger, _pollers.Length, _pollers[0].BackendName, Platform.DescriptorLimit);
     }
 
     /// <summary>The poller for the next newcomer, one after the other; the current one if the caller runs on a poller of this group.</summary>

@@ -1,4 +1,5 @@
 using System.Net;
+using NetPoll.Core.Interop;
 
 namespace NetPoll.Core.Backends;
 
@@ -6,6 +7,8 @@ namespace NetPoll.Core.Backends;
 internal sealed class EpollPlatform : PollPlatform
 {
     internal static EpollPlatform Instance { get; } = new();
+
+    internal override long DescriptorLimit => Libc.DescriptorLimit();
 
     internal override IPollBackend CreateBackend(int eventsPerWait) => new EpollBackend(eventsPerWait);
 

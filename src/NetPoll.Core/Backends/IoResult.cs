@@ -13,6 +13,18 @@ internal readonly struct IoResult
     /// <summary>Success with nothing to count.</summary>
     internal static IoResult Success => default;
 
+    /// <summary>EAGAIN: nothing can be moved now.</summary>
+    internal static IoResult TryAgain => new(-Errno.EAGAIN);
+
+    /// <summary>ENOSPC: no room for another descriptor, which is a resource error.</summary>
+    internal static IoResult NoRoom => new(-Errno.ENOSPC);
+
+    /// <summary>EBADF: what the operation was about is gone.</summary>
+    internal static IoResult Gone => new(-Errno.EBADF);
+
+    /// <summary>EPIPE: nobody takes the bytes any more.</summary>
+    internal static IoResult BrokenPipe => new(-Errno.EPIPE);
+
     /// <summary>Bytes moved; 0 after an error.</summary>
     internal int Count => Math.Max(_value, 0);
 

@@ -9,6 +9,9 @@ internal abstract class PollPlatform
     /// <param name="eventsPerWait">The most events that one wait returns.</param>
     internal abstract IPollBackend CreateBackend(int eventsPerWait);
 
+    /// <summary>How many descriptors this process may have open; <see cref="long.MaxValue"/> where there is no limit or none is known.</summary>
+    internal abstract long DescriptorLimit { get; }
+
     /// <summary>Makes a listening TCP socket.</summary>
     /// <param name="endPoint">Where to listen; port 0 lets the system choose.</param>
     /// <param name="backlog">How many connections may wait to be accepted.</param>

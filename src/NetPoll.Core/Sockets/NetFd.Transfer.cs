@@ -1,5 +1,4 @@
 using NetPoll.Core.Backends;
-using NetPoll.Core.Interop;
 
 namespace NetPoll.Core.Sockets;
 
@@ -83,7 +82,7 @@ internal sealed partial class NetFd
 
             if (result.Count == 0 && buffer.Length > 0)
             {
-                return IoResult.Failure(Errno.EPIPE);
+                return IoResult.BrokenPipe;
             }
 
             written += result.Count;
@@ -170,6 +169,6 @@ internal sealed partial class NetFd
         }
 
         RemoveReference();
-        return OperationOutcome.From(IoResult.Failure(Errno.EAGAIN));
+        return OperationOutcome.From(IoResult.TryAgain);
     }
 }
