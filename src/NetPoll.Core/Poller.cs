@@ -431,20 +431,17 @@ public sealed class Poller
 
     private void RunReady()
     {
-        for (int index = 0; index < _ready.Count; index++)
+        while (_ready.TryTake(out IPollWaiter? waiter, out PollSignals signals))
         {
-            IPollWaiter waiter = _ready.Take(index, out PollSignals signals);
             try
             {
                 waiter.Resume(signals);
             }
-            catch (Exception exception) when (exception is not PollerInvariantException)
+            catch (Exception exception) when (IsSurvivable(exception))
             {
                 Log.WorkFailed(_logger, exception, Name);
             }
         }
-
-        _ready.Reset();
     }
 
     private void RunQueued()
@@ -462,7 +459,7 @@ public sealed class Poller
             {
                 work.Run();
             }
-            catch (Exception exception) when (exception is not PollerInvariantException)
+            catch (Exception exception) when (IsSurvivable(exception))
             {
                 Log.WorkFailed(_logger, exception, Name);
             }
@@ -478,6 +475,9 @@ public sealed class Poller
             }
         }
     }
+
+    // A broken invariant stops the poller; one that stops already goes on, so that everybody is told.
+    private bool IsSurvivable(Exception exception) => exception is not PollerInvariantException || Volatile.Read(ref _isStopping);
 
     // Tells everybody who waits, runs what that makes runnable, and gives the backend back.
     private void Close()

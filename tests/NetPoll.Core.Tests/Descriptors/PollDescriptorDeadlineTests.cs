@@ -430,13 +430,10 @@ public sealed class PollDescriptorDeadlineTests
             },
             check: () =>
             {
-                for (int index = 0; index < ready.Count; index++)
+                while (ready.TryTake(out IPollWaiter? waiter, out PollSignals signals))
                 {
-                    IPollWaiter waiter = ready.Take(index, out PollSignals signals);
                     waiter.Resume(signals);
                 }
-
-                ready.Reset();
                 for (int index = 0; index < descriptors.Length; index++)
                 {
                     int freed = readers[index].Resumed + readers[index].Scheduled;

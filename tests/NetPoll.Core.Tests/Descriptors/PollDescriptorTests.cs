@@ -336,13 +336,10 @@ public sealed class PollDescriptorTests
             there: () => Array.ForEach(descriptors, static descriptor => descriptor.Evict().Schedule()),
             check: () =>
             {
-                for (int index = 0; index < ready.Count; index++)
+                while (ready.TryTake(out IPollWaiter? waiter, out PollSignals signals))
                 {
-                    IPollWaiter waiter = ready.Take(index, out PollSignals signals);
                     waiter.Resume(signals);
                 }
-
-                ready.Reset();
                 for (int index = 0; index < descriptors.Length; index++)
                 {
                     Assert.Equal(1, waiters[index].Resumed + waiters[index].Scheduled);
@@ -405,8 +402,10 @@ public sealed class PollDescriptorTests
             {
                 Descriptor.TryPark(PollMode.Read, waiter, out _);
                 Descriptor.OnReady(PollEventFlags.Read, ready);
-                ready.Take(0, out _);
-                ready.Reset();
+                while (ready.TryTake(out _, out _))
+                {
+                }
+
                 Descriptor.FinishWait(PollMode.Read);
             }
         });

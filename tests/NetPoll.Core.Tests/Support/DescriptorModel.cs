@@ -106,12 +106,9 @@ internal sealed class DescriptorModel
 
     private void RunReady()
     {
-        for (int index = 0; index < _ready.Count; index++)
+        while (_ready.TryTake(out IPollWaiter? waiter, out PollSignals signals))
         {
-            IPollWaiter waiter = _ready.Take(index, out PollSignals signals);
             waiter.Resume(signals);
         }
-
-        _ready.Reset();
     }
 }
