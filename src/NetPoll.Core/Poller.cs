@@ -232,12 +232,7 @@ public sealed class Poller
     }
 
     /// <summary>Frees whoever waits, with Closing. Any thread, once per descriptor. Go: <c>poll_runtime_pollUnblock</c>.</summary>
-    internal void Evict(PollDescriptor descriptor)
-    {
-        // A poller that stops has evicted everything itself.
-        FreedWaiters freed = Volatile.Read(ref _isStopping) ? descriptor.EvictUnlessClosing() : descriptor.Evict();
-        Finish(descriptor, freed);
-    }
+    internal void Evict(PollDescriptor descriptor) => Finish(descriptor, descriptor.Evict());
 
     /// <summary>Gives an evicted descriptor back, after its last user and before close(2). Any thread. Go: <c>poll_runtime_pollClose</c>.</summary>
     internal void Release(PollDescriptor descriptor)
@@ -483,11 +478,7 @@ public sealed class Poller
     private void Close()
     {
         Volatile.Write(ref _isStopping, true);
-        foreach (PollDescriptor descriptor in _cache.All())
-        {
-            Finish(descriptor, descriptor.EvictUnlessClosing());
-        }
-
+        EvictAll();
         RunReady();
         _inbox.DrainTo(_runQueue);
         while (!_runQueue.IsEmpty)
@@ -503,10 +494,20 @@ public sealed class Poller
             _backend.Dispose();
         }
 
+        // Once more, for what another thread opened after the first round: from here on nothing can be opened.
+        EvictAll();
         _inbox.Close(_runQueue);
         while (!_runQueue.IsEmpty)
         {
             RunQueued();
+        }
+    }
+
+    private void EvictAll()
+    {
+        foreach (PollDescriptor descriptor in _cache.All())
+        {
+            Finish(descriptor, descriptor.EvictByPoller());
         }
     }
 }

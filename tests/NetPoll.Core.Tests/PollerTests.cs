@@ -352,6 +352,44 @@ public sealed class PollerTests
     }
 
     [Fact]
+    public async Task NP126_Opens_reads_and_closes_that_race_the_stop_all_end()
+    {
+        int rounds = StressScale.Rounds(300);
+        for (int round = 0; round < rounds; round++)
+        {
+            ScriptedPoller world = new();
+            Poller poller = world.Poller;
+            ConcurrentBag<Task> ends = [];
+            ConcurrentBag<ScriptedSocket> opened = [];
+            using Barrier barrier = new(3);
+            Task[] users = [.. Enumerable.Range(0, 2).Select(user => Task.Run(() =>
+            {
+                barrier.SignalAndWait(CancellationToken.None);
+                for (int time = 0; time < 20; time++)
+                {
+                    ScriptedSocket socket = new();
+                    if (!NetFd.Open(poller, socket, out NetFd? fd).IsSuccess)
+                    {
+                        break;
+                    }
+
+                    opened.Add(socket);
+                    ends.Add(Assert.ThrowsAsync<ObjectDisposedException>(async () => await fd!.ReadAsync(new byte[1])));
+                    if ((time & 1) == user)
+                    {
+                        ends.Add(fd!.CloseAsync());
+                    }
+                }
+            }))];
+
+            barrier.SignalAndWait(CancellationToken.None);
+            await world.Group.DisposeAsync();
+            await Task.WhenAll(users);
+            await Task.WhenAll(ends).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        }
+    }
+
+    [Fact]
     public async Task NP128_A_snapshot_tells_the_exact_figures()
     {
         await using ScriptedPoller world = new();
