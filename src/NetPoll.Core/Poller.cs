@@ -236,12 +236,7 @@ public sealed class Poller
     }
 
     /// <summary>Frees whoever waits, with Closing. Any thread, once per descriptor. Go: <c>poll_runtime_pollUnblock</c>.</summary>
-    internal void Evict(PollDescriptor descriptor)
-    {
-        // A poller that stops has evicted everything itself.
-        FreedWaiters freed = Volatile.Read(ref _isStopping) ? descriptor.EvictUnlessClosing() : descriptor.Evict();
-        Finish(descriptor, freed);
-    }
+    internal void Evict(PollDescriptor descriptor) => Finish(descriptor, descriptor.Evict());
 
     /// <summary>Gives an evicted descriptor back, after its last user and before close(2). Any thread. Go: <c>poll_runtime_pollClose</c>.</summary>
     internal void Release(PollDescriptor descriptor)
@@ -435,20 +430,17 @@ public sealed class Poller
 
     private void RunReady()
     {
-        for (int index = 0; index < _ready.Count; index++)
+        while (_ready.TryTake(out IPollWaiter? waiter, out PollSignals signals))
         {
-            IPollWaiter waiter = _ready.Take(index, out PollSignals signals);
             try
             {
                 waiter.Resume(signals);
             }
-            catch (Exception exception) when (exception is not PollerInvariantException)
+            catch (Exception exception) when (IsSurvivable(exception))
             {
                 Log.WorkFailed(_logger, exception, Name);
             }
         }
-
-        _ready.Reset();
     }
 
     private void RunQueued()
@@ -466,7 +458,7 @@ public sealed class Poller
             {
                 work.Run();
             }
-            catch (Exception exception) when (exception is not PollerInvariantException)
+            catch (Exception exception) when (IsSurvivable(exception))
             {
                 Log.WorkFailed(_logger, exception, Name);
             }
@@ -483,15 +475,14 @@ public sealed class Poller
         }
     }
 
+    // A broken invariant stops the poller; one that stops already goes on, so that everybody is told.
+    private bool IsSurvivable(Exception exception) => exception is not PollerInvariantException || Volatile.Read(ref _isStopping);
+
     // Tells everybody who waits, runs what that makes runnable, and gives the backend back.
     private void Close()
     {
         Volatile.Write(ref _isStopping, true);
-        foreach (PollDescriptor descriptor in _cache.All())
-        {
-            Finish(descriptor, descriptor.EvictUnlessClosing());
-        }
-
+        EvictAll();
         RunReady();
         _inbox.DrainTo(_runQueue);
         while (!_runQueue.IsEmpty)
@@ -507,10 +498,20 @@ public sealed class Poller
             _backend.Dispose();
         }
 
+        // Once more, for what another thread opened after the first round: from here on nothing can be opened.
+        EvictAll();
         _inbox.Close(_runQueue);
         while (!_runQueue.IsEmpty)
         {
             RunQueued();
+        }
+    }
+
+    private void EvictAll()
+    {
+        foreach (PollDescriptor descriptor in _cache.All())
+        {
+            Finish(descriptor, descriptor.EvictByPoller());
         }
     }
 }

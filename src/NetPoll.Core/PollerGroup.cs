@@ -95,6 +95,7 @@ public sealed class PollerGroup : IAsyncDisposable
         lock (_gate)
         {
             _isStopped = true;
+            Volatile.Write(ref _isStarted, false);
             pollers = _pollers;
         }
 

@@ -13,8 +13,9 @@ namespace NetPoll.Core.Descriptors;
 /// _info                        atomic; locked bits: the lock      PublishInfo; SetEventError by whoever has the right sequence
 /// _read, _write                PollSlot's own protocol            see there
 /// _hangupWatcher               atomic                             its owner; read by the poller's thread
-/// _isClosing, deadlines and
-/// their sequence numbers       the lock (this object's monitor)   Open, SetDeadline, OnDue, Evict
+/// _isClosing, _isEvicted,
+/// deadlines and their
+/// sequence numbers             the lock (this object's monitor)   Open, SetDeadline, OnDue, Evict
 /// wheel links                  the poller's thread                TimingWheel
 /// </code>
 /// The memory is type-stable: a descriptor is rented from its poller's <see cref="PollCache"/> and given back, never collected, so a
@@ -31,7 +32,10 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     private PollSlot _write;
     private IPollWaiter? _hangupWatcher;
     private bool _hangupSeen;
+
+    // Closing is what everybody sees; a poller that stops sets it too. Evicted is what the owner does, once, before he releases.
     private bool _isClosing;
+    private bool _isEvicted;
 
     internal PollDescriptor(int index, TimingWheel wheel)
     {
@@ -79,6 +83,7 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
 
             Socket = socket;
             _isClosing = false;
+            _isEvicted = false;
             _hangupWatcher = null;
             Volatile.Write(ref _hangupSeen, false);
             ResetDeadlines();
@@ -88,22 +93,23 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     }
 
     /// <summary>Marks the descriptor as closing and frees both waiters. Exactly once per tenancy. Go: <c>poll_runtime_pollUnblock</c>.</summary>
-    /// <returns>What must now be made to run.</returns>
+    /// <returns>What must now be made to run; nothing when the poller, which stops, was faster.</returns>
     internal FreedWaiters Evict()
     {
         lock (this)
         {
-            if (_isClosing || Socket is null)
+            if (_isEvicted || Socket is null)
             {
                 throw new InvalidOperationException("Evict was called on a descriptor that is closing or free already.");
             }
 
-            return EvictLocked();
+            _isEvicted = true;
+            return _isClosing ? default : EvictLocked();
         }
     }
 
-    /// <summary>As <see cref="Evict"/>, but harmless on a descriptor that is closing or free: the poller itself stops.</summary>
-    internal FreedWaiters EvictUnlessClosing()
+    /// <summary>Frees both waiters for good because the poller stops; the owner still evicts and releases. Harmless on a free descriptor.</summary>
+    internal FreedWaiters EvictByPoller()
     {
         lock (this)
         {
@@ -116,7 +122,7 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     {
         lock (this)
         {
-            if (!_isClosing || Socket is null)
+            if (!_isEvicted || Socket is null)
             {
                 throw new PollerInvariantException("A descriptor was released that was not evicted before.");
             }
