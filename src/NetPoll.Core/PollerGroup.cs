@@ -12,6 +12,7 @@ public sealed class PollerGroup : IAsyncDisposable
     private readonly PollerOptions _options;
     private readonly Lock _gate = new();
     private Poller[] _pollers = [];
+    private StallDetector? _stallDetector;
     private uint _next;
     private bool _isStarted;
     private bool _isStopped;
@@ -69,6 +70,11 @@ public sealed class PollerGroup : IAsyncDisposable
                 poller.Start();
             }
 
+            if (_options.StallThreshold != Timeout.InfiniteTimeSpan)
+            {
+                _stallDetector = new StallDetector(_pollers, _options.StallThreshold, TimeProvider.System, _options.Logger);
+            }
+
             // Only after every poller has a backend: a half-made group must never be visible.
             Volatile.Write(ref _isStarted, true);
         }
@@ -99,6 +105,7 @@ public sealed class PollerGroup : IAsyncDisposable
             pollers = _pollers;
         }
 
+        _stallDetector?.Dispose();
         foreach (Poller poller in pollers)
         {
             poller.Stop();

@@ -31,7 +31,21 @@ internal sealed class ScriptedPlatform : PollPlatform
     /// <summary>What the next <see cref="Listen"/> hands out.</summary>
     public ScriptedSocket Listener { get; set; } = new();
 
+    /// <summary>What the next <see cref="Connect"/> hands out, and how it begins.</summary>
+    public ScriptedSocket Connecting { get; set; } = new();
+
+    /// <summary>How the next attempt to connect begins.</summary>
+    public IoResult ConnectBegins { get; set; } = IoResult.TryAgain;
+
     internal override long DescriptorLimit => long.MaxValue;
+
+    internal override IoResult Connect(IPEndPoint remote, IPEndPoint? local, out PollableSocket? socket)
+    {
+        socket = ConnectBegins.IsSuccess || ConnectBegins.WouldBlock ? Connecting : null;
+        return ConnectBegins;
+    }
+
+    internal override IDisposable? ReserveDescriptor() => null;
 
     internal override IPollBackend CreateBackend(int eventsPerWait)
     {

@@ -140,6 +140,19 @@ internal sealed class ScriptedSocket : PollableSocket
 
     internal override IoResult Shutdown(PollMode mode) => IoResult.Success;
 
+    /// <summary>What the end of a connection attempt answers, in turn; a success when the script has ended.</summary>
+    public Queue<IoResult> ConnectResults { get; } = new();
+
+    internal override IoResult FinishConnect() => ConnectResults.TryDequeue(out IoResult result) ? result : IoResult.Success;
+
+    internal override IoResult Probe(PollMode mode) => IoResult.TryAgain;
+
+    internal override IoResult GetOption(SocketSetting setting, out int value)
+    {
+        value = 0;
+        return IoResult.Success;
+    }
+
     internal override IoResult SetOption(SocketSetting setting, int value) => IoResult.Success;
 
     internal override IoResult Close() => Interlocked.Increment(ref _closeCalls) == 1

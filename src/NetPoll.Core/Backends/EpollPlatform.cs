@@ -10,6 +10,15 @@ internal sealed class EpollPlatform : PollPlatform
 
     internal override long DescriptorLimit => Libc.DescriptorLimit();
 
+    internal override IoResult Connect(IPEndPoint remote, IPEndPoint? local, out PollableSocket? socket) =>
+        LibcSocket.Connect(remote, local, out socket);
+
+    internal override IDisposable? ReserveDescriptor()
+    {
+        int descriptor = Libc.EventDescriptor();
+        return descriptor < 0 ? null : new FileDescriptorHandle(descriptor);
+    }
+
     internal override IPollBackend CreateBackend(int eventsPerWait) => new EpollBackend(eventsPerWait);
 
     internal override IoResult Listen(IPEndPoint endPoint, int backlog, bool sharePort, out PollableSocket? listener) =>

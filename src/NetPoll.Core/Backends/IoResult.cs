@@ -22,6 +22,9 @@ internal readonly struct IoResult
     /// <summary>EBADF: what the operation was about is gone.</summary>
     internal static IoResult Gone => new(-Errno.EBADF);
 
+    /// <summary>ECONNREFUSED: nobody listens.</summary>
+    internal static IoResult Refused => new(-Errno.ECONNREFUSED);
+
     /// <summary>EPIPE: nobody takes the bytes any more.</summary>
     internal static IoResult BrokenPipe => new(-Errno.EPIPE);
 
@@ -32,6 +35,9 @@ internal readonly struct IoResult
     internal int NativeError => _value < 0 ? -_value : 0;
 
     internal bool IsSuccess => _value >= 0;
+
+    /// <summary>EMFILE, ENFILE: the process or the system may open no more descriptors.</summary>
+    internal bool IsOutOfDescriptors => _value is -Errno.EMFILE or -Errno.ENFILE;
 
     internal bool WouldBlock => _value == -Errno.EAGAIN;
 

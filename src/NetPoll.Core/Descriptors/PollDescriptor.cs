@@ -31,7 +31,9 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     private PollSlot _read;
     private PollSlot _write;
     private IPollWaiter? _hangupWatcher;
+    private WeakReference<IDescriptorUser>? _user;
     private bool _hangupSeen;
+    private bool _isWatched;
 
     // Closing is what everybody sees; a poller that stops sets it too. Evicted is what the owner does, once, before he releases.
     private bool _isClosing;
@@ -55,6 +57,20 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     /// <summary>The socket that is polled; null while the descriptor is free.</summary>
     internal PollableSocket? Socket { get; private set; }
 
+    /// <summary>Who does the operations, for snapshots; kept weakly, so that a forgotten handle can be collected.</summary>
+    internal IDescriptorUser? User
+    {
+        get => _user is { } user && user.TryGetTarget(out IDescriptorUser? target) ? target : null;
+        set => _user = value is null ? null : new WeakReference<IDescriptorUser>(value);
+    }
+
+    /// <summary>Whether the backend watches the socket. A snapshot's figure.</summary>
+    internal bool IsWatched
+    {
+        get => Volatile.Read(ref _isWatched);
+        set => Volatile.Write(ref _isWatched, value);
+    }
+
     /// <summary>What the kernel keeps for this tenant.</summary>
     internal PollToken Token => new(Index, Volatile.Read(ref _sequence));
 
@@ -67,6 +83,10 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     internal bool HasReader => _read.HasWaiter;
 
     internal bool HasWriter => _write.HasWaiter;
+
+    /// <inheritdoc/>
+    public override string ToString() =>
+        $"descriptor {Index} (socket {Socket?.Descriptor}, {Socket?.LocalEndPoint} <- {Socket?.RemoteEndPoint}): reader {_read}, writer {_write}, {Info}";
 
     /// <summary>Begins a tenancy. Go: the locked part of <c>poll_runtime_pollOpen</c>.</summary>
     internal void Open(PollableSocket socket)
@@ -130,6 +150,8 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
             _read.ThrowIfOccupied("closing");
             _write.ThrowIfOccupied("closing");
             Socket = null;
+            User = null;
+            IsWatched = false;
             _hangupWatcher = null;
 
             // Before the slot can be rented again, so that an event that is on its way now meets another number.
@@ -190,6 +212,30 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
                 return false;
             }
         }
+    }
+
+    /// <summary>
+    /// As <see cref="TryPark"/>, but neither a close nor a deadline ends the wait: for a backend whose kernel still owns the buffer after a
+    /// failed cancel. Go: <c>poll_runtime_pollWaitCanceled</c>.
+    /// </summary>
+    /// <returns>True: parked. False: readiness is there.</returns>
+    internal bool TryParkUncancelable(PollMode mode, IPollWaiter waiter)
+    {
+        ref PollSlot slot = ref Slot(mode);
+        while (!slot.TakeReadyOrBeginWait())
+        {
+            if (slot.TryCommit(waiter))
+            {
+                return true;
+            }
+
+            if (slot.FinishWait())
+            {
+                return false;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>A parked operation runs again. Go: the end of <c>netpollblock</c>.</summary>

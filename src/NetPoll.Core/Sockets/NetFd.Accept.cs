@@ -8,7 +8,25 @@ internal sealed partial class NetFd
     private AcceptOperation? _idleAccept;
 
     /// <summary>Takes a connection from the queue, or waits for one. Go: <c>FD.Accept</c>.</summary>
-    internal ValueTask<AcceptResult> AcceptAsync() => _mutex.TryLock(PollMode.Read) ? AcceptLocked() : AcceptWhenLocked();
+    internal ValueTask<AcceptResult> AcceptAsync(CancellationToken cancellationToken) =>
+        _mutex.TryLock(PollMode.Read) ? AcceptLocked(cancellationToken) : AcceptWhenLocked(cancellationToken);
+
+    /// <summary>Takes a connection from the queue, without waiting.</summary>
+    internal AcceptResult TryAccept()
+    {
+        if (!_mutex.TryLock(PollMode.Read))
+        {
+            return new AcceptResult(Occupied(), null);
+        }
+
+        PollResult prepared = Descriptor.Prepare(PollMode.Read);
+        PollableSocket? accepted = null;
+        OperationOutcome outcome = prepared == PollResult.Ready
+            ? OperationOutcome.From(AcceptOnce(out accepted))
+            : OperationOutcome.From(prepared);
+        Unlock(PollMode.Read);
+        return new AcceptResult(outcome, accepted);
+    }
 
     /// <summary>Takes a connection from the queue, under the read lock. Connections that died while they waited are passed over.</summary>
     internal IoResult AcceptOnce(out PollableSocket? accepted)
@@ -25,7 +43,7 @@ internal sealed partial class NetFd
 
     internal void ReturnAcceptOperation(AcceptOperation operation) => Volatile.Write(ref _idleAccept, operation);
 
-    private ValueTask<AcceptResult> AcceptLocked()
+    private ValueTask<AcceptResult> AcceptLocked(CancellationToken cancellationToken)
     {
         PollResult prepared = Descriptor.Prepare(PollMode.Read);
         if (prepared != PollResult.Ready)
@@ -38,14 +56,14 @@ internal sealed partial class NetFd
         if (result.WouldBlock)
         {
             AcceptOperation operation = Interlocked.Exchange(ref _idleAccept, null) ?? new AcceptOperation(this);
-            return operation.Begin();
+            return operation.Begin(cancellationToken);
         }
 
         Unlock(PollMode.Read);
         return new ValueTask<AcceptResult>(new AcceptResult(OperationOutcome.From(result), accepted));
     }
 
-    private async ValueTask<AcceptResult> AcceptWhenLocked() => await LockAsync(PollMode.Read)
-        ? await AcceptLocked()
+    private async ValueTask<AcceptResult> AcceptWhenLocked(CancellationToken cancellationToken) => await LockAsync(PollMode.Read, cancellationToken)
+        ? await AcceptLocked(cancellationToken)
         : new AcceptResult(OperationOutcome.From(PollResult.Closing), null);
 }

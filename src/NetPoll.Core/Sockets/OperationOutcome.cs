@@ -7,6 +7,11 @@ namespace NetPoll.Core.Sockets;
 /// <summary>How an operation of a <see cref="NetFd"/> ended: what the system said, or what kept it from being asked.</summary>
 internal readonly record struct OperationOutcome(PollResult Poll, IoResult Io)
 {
+    /// <summary>The wait's token was cancelled; nothing was moved.</summary>
+    internal static OperationOutcome Cancelled { get; } = new(PollResult.Ready, IoResult.TryAgain) { IsCancelled = true };
+
+    internal bool IsCancelled { get; private init; }
+
     internal static OperationOutcome From(IoResult io) => new(PollResult.Ready, io);
 
     internal static OperationOutcome From(PollResult poll) => new(poll, default);
