@@ -72,7 +72,7 @@ public sealed class PollerGroup : IAsyncDisposable
 
             if (_options.StallThreshold != Timeout.InfiniteTimeSpan)
             {
-                _stallDetector = new StallDetector(_pollers, _options.StallThreshold, TimeProvider.System, _options.Logger);
+                _stallDetector = new StallDetector(_pollers, _options.StallThreshold, _options.Logger);
             }
 
             // Only after every poller has a backend: a half-made group must never be visible.
