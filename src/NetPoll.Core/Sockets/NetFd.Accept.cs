@@ -27,22 +27,36 @@ internal sealed partial class NetFd
 
     private ValueTask<AcceptResult> AcceptLocked()
     {
-        PollResult prepared = Descriptor.Prepare(PollMode.Read);
-        if (prepared != PollResult.Ready)
-        {
-            Unlock(PollMode.Read);
-            return new ValueTask<AcceptResult>(new AcceptResult(OperationOutcome.From(prepared), null));
-        }
-
-        IoResult result = AcceptOnce(out PollableSocket? accepted);
-        if (result.WouldBlock)
+        OperationOutcome outcome = AcceptFirst(out PollableSocket? accepted);
+        if (outcome.Io.WouldBlock)
         {
             AcceptOperation operation = Interlocked.Exchange(ref _idleAccept, null) ?? new AcceptOperation(this);
             return operation.Begin();
         }
 
         Unlock(PollMode.Read);
-        return new ValueTask<AcceptResult>(new AcceptResult(OperationOutcome.From(result), accepted));
+        return new ValueTask<AcceptResult>(new AcceptResult(outcome, accepted));
+    }
+
+    private OperationOutcome AcceptFirst(out PollableSocket? accepted)
+    {
+        accepted = null;
+        PollResult prepared = Descriptor.Prepare(PollMode.Read);
+        if (prepared != PollResult.Ready)
+        {
+            return OperationOutcome.From(prepared);
+        }
+
+        try
+        {
+            return OperationOutcome.From(AcceptOnce(out accepted));
+        }
+#pragma warning disable CA1031 // The exception is the caller's, who gets it with the result, after the lock was left.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return OperationOutcome.From(exception);
+        }
     }
 
     private async ValueTask<AcceptResult> AcceptWhenLocked() => await LockAsync(PollMode.Read)

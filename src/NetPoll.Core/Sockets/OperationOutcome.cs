@@ -1,15 +1,21 @@
 using System.Net;
 using System.Net.Sockets;
 using NetPoll.Core.Backends;
+using NetPoll.Core.Interop;
 
 namespace NetPoll.Core.Sockets;
 
 /// <summary>How an operation of a <see cref="NetFd"/> ended: what the system said, or what kept it from being asked.</summary>
 internal readonly record struct OperationOutcome(PollResult Poll, IoResult Io)
 {
+    // What an attempt threw instead of answering, such as memory that its owner took away meanwhile: the awaiting code's business.
+    private Exception? Failure { get; init; }
+
     internal static OperationOutcome From(IoResult io) => new(PollResult.Ready, io);
 
     internal static OperationOutcome From(PollResult poll) => new(poll, default);
+
+    internal static OperationOutcome From(Exception failure) => new(PollResult.Ready, IoResult.Failure(Errno.EFAULT)) { Failure = failure };
 
     internal bool IsSuccess => Poll == PollResult.Ready && Io.IsSuccess;
 
@@ -19,6 +25,11 @@ internal readonly record struct OperationOutcome(PollResult Poll, IoResult Io)
     /// <param name="bytesTransferred">Bytes that a write had moved before it ended.</param>
     internal Exception ToException(string operation, EndPoint? endPoint, long bytesTransferred = 0)
     {
+        if (Failure is not null)
+        {
+            return Failure;
+        }
+
         string subject = endPoint is null ? operation : $"{operation} {endPoint}";
         return Poll switch
         {

@@ -100,10 +100,9 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
                 return true;
             }
 
-            IoResult attempt = Try();
-            if (!attempt.WouldBlock)
+            outcome = Attempt();
+            if (!outcome.Io.WouldBlock)
             {
-                outcome = OperationOutcome.From(attempt);
                 return true;
             }
         }
@@ -166,14 +165,23 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
 
     private bool TryOrPark(out OperationOutcome outcome)
     {
-        IoResult attempt = Try();
-        if (attempt.WouldBlock)
-        {
-            return ParkOrTry(out outcome);
-        }
+        outcome = Attempt();
+        return !outcome.Io.WouldBlock || ParkOrTry(out outcome);
+    }
 
-        outcome = OperationOutcome.From(attempt);
-        return true;
+    // Whatever an attempt throws ends the operation, or its lock would be held and its caller wait for ever.
+    private OperationOutcome Attempt()
+    {
+        try
+        {
+            return OperationOutcome.From(Try());
+        }
+#pragma warning disable CA1031 // The exception is the awaiting code's, which gets it with the result.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return OperationOutcome.From(exception);
+        }
     }
 
     private void Complete(OperationOutcome outcome)
