@@ -119,6 +119,12 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
     protected void Register(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
     {
         CheckToken(token);
+        if (Volatile.Read(ref _continuation) is { } earlier && !ReferenceEquals(earlier, CompletedMark))
+        {
+            // Before anything of the first registration is overwritten.
+            ThrowAwaitedTwice();
+        }
+
         _continuationState = state;
         _executionContext = (flags & ValueTaskSourceOnCompletedFlags.FlowExecutionContext) != 0 ? ExecutionContext.Capture() : null;
         _resumesOnPoller = Fd.Poller.IsCurrent;
@@ -135,7 +141,7 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
 
         if (!ReferenceEquals(seen, CompletedMark))
         {
-            throw new InvalidOperationException("A waiting operation was awaited twice.");
+            ThrowAwaitedTwice();
         }
 
         // Never inside this call: the caller is still on its way out.
@@ -257,6 +263,8 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
             _context = TaskScheduler.Current;
         }
     }
+
+    private static void ThrowAwaitedTwice() => throw new InvalidOperationException("A waiting operation was awaited twice.");
 
     private void CheckToken(short token)
     {
