@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Chat.Server;
@@ -35,11 +36,15 @@ try
 }
 catch (IOException exception)
 {
-    return Fail($"cannot listen: {Reason(options, exception)}");
+    return Fail(Reason(options, exception));
 }
 catch (PlatformNotSupportedException exception)
 {
     return Fail(exception.Message);
+}
+catch (Win32Exception exception)
+{
+    return Fail($"cannot start {options.Pollers} pollers: {exception.Message.TrimEnd('.')}; expected fewer by --pollers, or more open files allowed");
 }
 
 foreach (string line in Announcement.Lines(host.EndPoint, Environment.MachineName))
@@ -64,8 +69,8 @@ static int Fail(string why)
 static string Reason(ServerOptions options, IOException exception) => (exception.InnerException as SocketException)?.SocketErrorCode switch
 {
     SocketError.AddressAlreadyInUse =>
-        $"port {options.Port} of {options.Address} is in use; expected a free one: stop who has it, or choose another by --port (0: any)",
-    SocketError.AddressNotAvailable => $"{options.Address} is no address of this machine; expected one by --host, or 'any'",
-    SocketError.AccessDenied => $"port {options.Port} is not allowed to this user; expected one that is, such as 1024 or above",
-    _ => exception.Message,
+        $"cannot listen: port {options.Port} of {options.Address} is in use; expected a free one: stop the program that has it, or choose another by --port",
+    SocketError.AddressNotAvailable => $"cannot listen: {options.Address} is no address of this machine; expected one by --host, or 'any'",
+    SocketError.AccessDenied => $"cannot listen: port {options.Port} is not allowed to this user; expected one that is, such as 1024 or above",
+    _ => $"cannot start: {exception.Message}",
 };
