@@ -76,18 +76,18 @@ public sealed class PollerThreadTests
     public async Task NP113_The_numbers_of_the_pollers_are_known_and_no_others()
     {
         using TcpPair other = new();
-        int before = ProcessDescriptors.Numbers.Length;
+        int before = ProcessDescriptors.Anonymous.Length;
         PollerGroup group = new(new PollerOptions { PollerCount = 3 });
         Assert.False(group.IsPollDescriptor(other.Descriptor));
         group.Start();
 
-        int[] numbers = ProcessDescriptors.Numbers;
+        int[] numbers = ProcessDescriptors.Anonymous;
         Assert.Equal(before + 6, numbers.Length);
         Assert.Equal(6, numbers.Count(group.IsPollDescriptor));
         Assert.False(group.IsPollDescriptor(other.Descriptor));
 
         await group.DisposeAsync();
-        Assert.Equal(before, ProcessDescriptors.Count);
+        Assert.Equal(before, ProcessDescriptors.Anonymous.Length);
         Assert.DoesNotContain(true, numbers.Select(group.IsPollDescriptor));
     }
 
@@ -122,6 +122,34 @@ public sealed class PollerThreadTests
         PollerSnapshot snapshot = poller.Snapshot();
         Assert.Equal(Producers * each, snapshot.WakeupsSent + snapshot.WakeupsCoalesced);
         Assert.InRange(snapshot.WakeupsSent, 1, Producers * each / 4);
+    }
+
+    [Fact]
+    public async Task NP115_A_post_at_any_instant_of_the_poller_s_falling_asleep_runs()
+    {
+        await using PollerGroup group = new(new PollerOptions { PollerCount = 1 });
+        Poller poller = group.Pollers[0];
+        int rounds = StressScale.Rounds(150_000);
+        int ran = 0;
+        void Count() => Volatile.Write(ref ran, ran + 1);
+
+        for (int round = 0; round < rounds; round++)
+        {
+            poller.Post(Count);
+            long start = TimeProvider.System.GetTimestamp();
+            SpinWait spin = default;
+            while (Volatile.Read(ref ran) <= round)
+            {
+                spin.SpinOnce(sleep1Threshold: -1);
+                Assert.True(TimeProvider.System.GetElapsedTime(start) < Limit, $"The poller sleeps with work in its inbox (round {round}).");
+            }
+
+            // The poller is on its way to sleep by now; the next post comes a little later each time.
+            for (int wait = round % 2_000; wait > 0; wait--)
+            {
+                _ = Volatile.Read(ref ran);
+            }
+        }
     }
 
     [Fact]
@@ -177,7 +205,7 @@ public sealed class PollerThreadTests
     {
         await using NetListenerFixture fixture = new(pollers: 2);
         await (await Loopback.ConnectAsync(fixture.Listener)).DisposeAsync();
-        int before = ProcessDescriptors.Count;
+        int before = ProcessDescriptors.Sockets;
 
         for (int round = 0; round < StressScale.Rounds(500); round++)
         {
@@ -187,7 +215,7 @@ public sealed class PollerThreadTests
             _ = await Record.ExceptionAsync(() => read);
         }
 
-        await Eventually.Equal("the descriptor count is back to its start", before, static () => ProcessDescriptors.Count);
+        await Eventually.Equal("the socket count is back to its start", before, static () => ProcessDescriptors.Sockets);
         Assert.All(fixture.Group.Pollers, static poller => Assert.InRange(poller.Snapshot().Monitored, 0, 1));
     }
 

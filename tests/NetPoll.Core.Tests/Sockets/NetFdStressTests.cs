@@ -23,7 +23,7 @@ public sealed class NetFdStressTests
         int seed = Seed.Next();
         await using NetListenerFixture fixture = new(pollers: 2);
         await (await Loopback.ConnectAsync(fixture.Listener)).DisposeAsync();
-        int before = ProcessDescriptors.Count;
+        int before = ProcessDescriptors.Sockets;
         using SemaphoreSlim opening = new(1);
         Loopback[] pairs = new Loopback[Pairs];
         for (int index = 0; index < pairs.Length; index++)
@@ -71,7 +71,7 @@ public sealed class NetFdStressTests
         }
 
         Assert.DoesNotContain(fixture.Log.Entries, static entry => entry.Level >= LogLevel.Warning);
-        await Eventually.Equal("the descriptor count is back to its start", before, static () => ProcessDescriptors.Count);
+        await Eventually.Equal("the socket count is back to its start", before, static () => ProcessDescriptors.Sockets);
 
         async Task<Loopback> OpenAsync()
         {
