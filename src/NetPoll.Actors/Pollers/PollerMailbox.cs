@@ -36,8 +36,8 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
 
     private int _signals;
 
-    // The turn's alone.
-    private bool _isSuspended;
+    // The turn's alone. While the mailbox is suspended: what its PID led to when it was; null otherwise.
+    private Process? _suspendedAs;
     private Task? _parked;
 
     internal PollerMailbox(ActorSystem system, ActorPoller home, int throughput)
@@ -223,7 +223,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
             {
                 task = InvokeSystem(invoker, (SystemMessage)message);
             }
-            else if (_isSuspended)
+            else if (_suspendedAs is not null)
             {
                 return null;
             }
@@ -268,25 +268,18 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
         switch (message)
         {
             case SuspendMailbox:
-                _isSuspended = true;
+                _suspendedAs = Registered() ?? this;
                 break;
             case ResumeMailbox:
-                _isSuspended = false;
+                _suspendedAs = null;
                 break;
         }
 
-        Task task = invoker.InvokeSystemMessageAsync(message);
-        if (_isSuspended && message is global::Proto.Stop or Terminated && HasLeftRegistry(invoker))
-        {
-            // Stopped for good while suspended: the context now turns what is queued into dead letters, if it is given to it.
-            _isSuspended = false;
-        }
-
-        return task;
+        return invoker.InvokeSystemMessageAsync(message);
     }
 
-    private bool HasLeftRegistry(IMessageInvoker invoker) =>
-        invoker is IInfoContext context && !ReferenceEquals(System.ProcessRegistry.Get(context.Self), this);
+    // What our PID leads to now: the actor's process, until it has stopped for good.
+    private Process? Registered() => _invoker is IInfoContext context ? System.ProcessRegistry.Get(context.Self) : null;
 
     private async Task FinishAsync(Task task, object? message)
     {
@@ -321,8 +314,14 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
 
     private void BecomeIdle()
     {
+        if (_suspendedAs is { } process && Registered() is { } current && !ReferenceEquals(current, process))
+        {
+            // Stopped for good while suspended: the context now turns what is queued into dead letters, if it is given to it.
+            _suspendedAs = null;
+        }
+
         Interlocked.Exchange(ref _status, Idle);
-        if (!_system.IsEmpty || (!_isSuspended && (!_user.IsEmpty || (Volatile.Read(ref _signals) != 0 && SignalMessage is not null))))
+        if (!_system.IsEmpty || (_suspendedAs is null && (!_user.IsEmpty || (Volatile.Read(ref _signals) != 0 && SignalMessage is not null))))
         {
             Schedule();
         }
