@@ -35,9 +35,9 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     //          by a plain read: the end of that turn is still to come, and looks at the queues after it.
     // Proof    PollerMailboxTests.
 
-    // The turn's alone.
+    // The turn's alone. While the mailbox is suspended: what its PID led to when it was; null otherwise.
+    private Process? _suspendedAs;
     private int _ownSignals;
-    private bool _isSuspended;
     private Task? _parked;
 
     internal PollerMailbox(ActorSystem system, ActorPoller home, int throughput)
@@ -61,6 +61,8 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
 
     /// <summary>Whether a handler's task is unfinished. The turn only.</summary>
     protected bool IsParked => _parked is not null;
+
+    private bool IsSuspended => _suspendedAs is not null;
 
     // Raised by others and in the word, or by a turn for itself.
     private bool HasSignals => _ownSignals != 0 || Volatile.Read(ref _status) != Busy;
@@ -149,7 +151,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     protected void SignalAndRun(int signals)
     {
         ActorPoller home = Home;
-        if (_isSuspended || !home.Poller.IsCurrent || Interlocked.CompareExchange(ref _status, Busy, Idle) != Idle)
+        if (IsSuspended || !home.Poller.IsCurrent || Interlocked.CompareExchange(ref _status, Busy, Idle) != Idle)
         {
             Signal(signals);
             return;
@@ -239,7 +241,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
             {
                 task = InvokeSystem(invoker, (SystemMessage)message);
             }
-            else if (_isSuspended)
+            else if (_suspendedAs is not null)
             {
                 return null;
             }
@@ -284,25 +286,18 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
         switch (message)
         {
             case SuspendMailbox:
-                _isSuspended = true;
+                _suspendedAs = Registered() ?? this;
                 break;
             case ResumeMailbox:
-                _isSuspended = false;
+                _suspendedAs = null;
                 break;
         }
 
-        Task task = invoker.InvokeSystemMessageAsync(message);
-        if (_isSuspended && message is global::Proto.Stop or Terminated && HasLeftRegistry(invoker))
-        {
-            // Stopped for good while suspended: the context now turns what is queued into dead letters, if it is given to it.
-            _isSuspended = false;
-        }
-
-        return task;
+        return invoker.InvokeSystemMessageAsync(message);
     }
 
-    private bool HasLeftRegistry(IMessageInvoker invoker) =>
-        invoker is IInfoContext context && !ReferenceEquals(System.ProcessRegistry.Get(context.Self), this);
+    // What our PID leads to now: the actor's process, until it has stopped for good.
+    private Process? Registered() => _invoker is IInfoContext context ? System.ProcessRegistry.Get(context.Self) : null;
 
     private async Task FinishAsync(Task task, object? message)
     {
@@ -338,9 +333,15 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     // Ends the turn, or goes on with another if something came meanwhile.
     private void BecomeIdle()
     {
+        if (_suspendedAs is { } process && Registered() is { } current && !ReferenceEquals(current, process))
+        {
+            // Stopped for good while suspended: the context now turns what is queued into dead letters, if it is given to it.
+            _suspendedAs = null;
+        }
+
         while (true)
         {
-            if (!_isSuspended && HasSignals && SignalMessage is not null)
+            if (!IsSuspended && HasSignals && SignalMessage is not null)
             {
                 Home.Poller.Post(this);
                 return;
@@ -348,13 +349,13 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
 
             // Bits stay where they are while they cannot be delivered.
             int status = Volatile.Read(ref _status);
-            if ((_isSuspended || status == Busy || SignalMessage is null) && Interlocked.CompareExchange(ref _status, status & ~Busy, status) == status)
+            if ((IsSuspended || status == Busy || SignalMessage is null) && Interlocked.CompareExchange(ref _status, status & ~Busy, status) == status)
             {
                 break;
             }
         }
 
-        if (!_system.IsEmpty || (!_isSuspended && !_user.IsEmpty))
+        if (!_system.IsEmpty || (!IsSuspended && !_user.IsEmpty))
         {
             Schedule();
         }
