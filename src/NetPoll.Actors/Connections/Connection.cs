@@ -74,6 +74,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         if (owner.System.Shutdown.IsCancellationRequested)
         {
             _ = socket.Close();
+            owner.ConnectionClosed();
             return IoResult.Success;
         }
 

@@ -126,6 +126,9 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
         }
     }
 
+    /// <summary>The actor's PID, for the one who asks what held a thread.</summary>
+    public override string ToString() => _invoker is IInfoContext context ? context.Self.Id : GetType().Name;
+
     /// <summary>From its next turn on the mailbox runs on another poller. Any thread.</summary>
     internal void MoveTo(ActorPoller home) => Volatile.Write(ref _home, home);
 
