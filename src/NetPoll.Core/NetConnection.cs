@@ -1,5 +1,7 @@
+using System.IO.Pipelines;
 using System.Net;
 using NetPoll.Core.Backends;
+using NetPoll.Core.Diagnostics;
 using NetPoll.Core.Sockets;
 
 namespace NetPoll.Core;
@@ -7,13 +9,25 @@ namespace NetPoll.Core;
 /// <summary>A TCP connection on a poller. Every member may be called from any thread.</summary>
 /// <remarks>
 /// An awaited operation that was begun on a poller's thread comes back to that thread. At most one read and one write are in progress at a
-/// time; others queue. A waiting operation holds no thread. Go: <c>net.TCPConn</c>.
+/// time; others queue. A waiting operation holds no thread, and keeps the connection alive; one that is forgotten and waits for nothing is
+/// closed when it is collected, and that is reported. Go: <c>net.TCPConn</c>.
 /// </remarks>
 public sealed class NetConnection : IAsyncDisposable, IDisposable
 {
     private readonly NetFd _fd;
 
-    internal NetConnection(NetFd fd) => _fd = fd;
+    internal NetConnection(NetFd fd)
+    {
+        _fd = fd;
+        fd.Owner = this;
+    }
+
+    /// <summary>Closes a connection that its user forgot.</summary>
+    ~NetConnection()
+    {
+        Log.ConnectionForgotten(_fd.Poller.Logger, _fd.LocalEndPoint, _fd.RemoteEndPoint);
+        _ = _fd.CloseAsync();
+    }
 
     /// <summary>The poller that watches this connection.</summary>
     public Poller Poller => _fd.Poller;
@@ -28,18 +42,37 @@ public sealed class NetConnection : IAsyncDisposable, IDisposable
 
     /// <summary>Reads what is there, or waits until something is.</summary>
     /// <param name="buffer">Not touched after the task has completed. An empty one completes at once.</param>
+    /// <param name="cancellationToken">Ends this wait and touches nothing else; readiness that came first wins.</param>
     /// <returns>Bytes read; 0 when the peer has ended its side.</returns>
     /// <exception cref="DeadlineExceededException">The read deadline has passed; nothing was consumed.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled; nothing was consumed.</exception>
     /// <exception cref="ObjectDisposedException">The connection was closed.</exception>
     /// <exception cref="IOException">The connection is broken; the inner exception has the system's error.</exception>
-    public ValueTask<int> ReadAsync(Memory<byte> buffer) => _fd.ReadAsync(buffer);
+    public ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested
+            ? ValueTask.FromCanceled<int>(cancellationToken)
+            : _fd.ReadAsync(buffer, cancellationToken);
 
     /// <summary>Writes all of the buffer, waiting while the peer does not take it.</summary>
     /// <param name="buffer">Must not change until the task has completed.</param>
+    /// <param name="cancellationToken">Ends the wait; what was written before stays written.</param>
     /// <exception cref="DeadlineExceededException">The write deadline has passed; it tells how many bytes had been written.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled; part may have been written.</exception>
     /// <exception cref="ObjectDisposedException">The connection was closed.</exception>
     /// <exception cref="IOException">The connection is broken; the inner exception has the system's error.</exception>
-    public ValueTask WriteAsync(ReadOnlyMemory<byte> buffer) => _fd.WriteAsync(buffer);
+    public ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested
+            ? ValueTask.FromCanceled(cancellationToken)
+            : _fd.WriteAsync(buffer, cancellationToken);
+
+    /// <summary>Writes several buffers in order, with as few system calls as it takes and nothing of another writer in between.</summary>
+    /// <param name="buffers">Neither the list nor the bytes may change until the task has completed.</param>
+    /// <param name="cancellationToken">Ends the wait; what was written before stays written.</param>
+    /// <inheritdoc cref="WriteAsync(ReadOnlyMemory{byte}, CancellationToken)" path="/exception"/>
+    public ValueTask WriteVectoredAsync(ReadOnlyMemory<ReadOnlyMemory<byte>> buffers, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested
+            ? ValueTask.FromCanceled(cancellationToken)
+            : _fd.WriteAsync(buffers, cancellationToken);
 
     /// <summary>Reads what is there, without waiting.</summary>
     /// <returns>False when nothing is there, or another read is waiting.</returns>
@@ -48,10 +81,18 @@ public sealed class NetConnection : IAsyncDisposable, IDisposable
 
     /// <summary>Writes what the system takes at once, without waiting.</summary>
     /// <returns>False when it takes nothing, or another write is waiting.</returns>
-    /// <inheritdoc cref="WriteAsync" path="/exception"/>
+    /// <inheritdoc cref="WriteAsync(ReadOnlyMemory{byte}, CancellationToken)" path="/exception"/>
     public bool TryWrite(ReadOnlySpan<byte> buffer, out int bytesWritten) => Finish(_fd.TryWrite(buffer), "write", out bytesWritten);
 
-    /// <summary>Sets when reads and writes stop waiting: those in progress and all later ones.</summary>
+    /// <summary>Waits until a read will not block, without holding a buffer meanwhile. The end of the stream and an error count.</summary>
+    /// <inheritdoc cref="ReadAsync" path="/exception"/>
+    public ValueTask WaitReadableAsync(CancellationToken cancellationToken = default) => WaitAsync(PollMode.Read, cancellationToken);
+
+    /// <summary>Waits until a write will not block.</summary>
+    /// <inheritdoc cref="WriteAsync(ReadOnlyMemory{byte}, CancellationToken)" path="/exception"/>
+    public ValueTask WaitWritableAsync(CancellationToken cancellationToken = default) => WaitAsync(PollMode.Write, cancellationToken);
+
+    /// <summary>Sets when reads and writes stop waiting: those in progress and all later ones. Go: <c>SetDeadline</c>.</summary>
     /// <exception cref="ObjectDisposedException">The connection was closed.</exception>
     public void SetDeadline(Deadline deadline) => Set(PollMode.Both, deadline);
 
@@ -61,30 +102,112 @@ public sealed class NetConnection : IAsyncDisposable, IDisposable
     /// <summary>As <see cref="SetDeadline"/>, for writes.</summary>
     public void SetWriteDeadline(Deadline deadline) => Set(PollMode.Write, deadline);
 
+    /// <summary>How long until a direction's deadline: null when it has none, zero when it has passed.</summary>
+    /// <param name="mode">Read or Write.</param>
+    public TimeSpan? TimeLeft(PollMode mode) => _fd.TimeLeft(mode);
+
     /// <summary>Sends the FIN: the peer reads the end of the stream, we may still read.</summary>
-    public void CloseWrite()
-    {
-        OperationOutcome outcome = _fd.Shutdown(PollMode.Write);
-        if (!outcome.IsSuccess)
-        {
-            throw _fd.ToException(outcome, "shut down");
-        }
-    }
+    public void CloseWrite() => Shutdown(PollMode.Write);
+
+    /// <summary>Later reads find the end of the stream.</summary>
+    public void CloseRead() => Shutdown(PollMode.Read);
 
     /// <summary>Whether small writes leave at once, which is the default here, or are gathered (Nagle).</summary>
     public void SetNoDelay(bool noDelay) => Set(SocketSetting.NoDelay, noDelay ? 1 : 0);
 
-    /// <summary>Whether closing resets the connection and throws away what is unsent.</summary>
-    public void SetResetOnClose(bool reset) => Set(SocketSetting.ResetOnClose, reset ? 1 : 0);
+    /// <summary>Whether the system probes an idle connection, and when it gives up.</summary>
+    /// <param name="keepAlive">Null for no probes.</param>
+    public void SetKeepAlive(KeepAlive? keepAlive)
+    {
+        Set(SocketSetting.KeepAlive, keepAlive is null ? 0 : 1);
+        if (keepAlive is { } wanted)
+        {
+            Set(SocketSetting.KeepAliveTimeSeconds, Seconds(wanted.Time, nameof(wanted.Time)));
+            Set(SocketSetting.KeepAliveIntervalSeconds, Seconds(wanted.Interval, nameof(wanted.Interval)));
+            Set(SocketSetting.KeepAliveProbes, wanted.Probes);
+        }
+    }
+
+    /// <summary>How long sent bytes may stay unacknowledged before the system gives the connection up (TCP_USER_TIMEOUT).</summary>
+    /// <param name="timeout">Null for the system's default, which is about a quarter of an hour; else 1 ms or more.</param>
+    public void SetUserTimeout(TimeSpan? timeout)
+    {
+        if (timeout is { } value)
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(value, TimeSpan.FromMilliseconds(1), nameof(timeout));
+        }
+
+        Set(SocketSetting.UserTimeoutMilliseconds, (int)Math.Min(timeout?.TotalMilliseconds ?? 0, int.MaxValue));
+    }
+
+    /// <summary>What closing does with unsent bytes.</summary>
+    /// <param name="linger">
+    /// Null, the default: the system sends them. Zero: they are thrown away, and the peer sees a reset. More: the system gives up after so long,
+    /// in whole seconds.
+    /// </param>
+    public void SetLinger(TimeSpan? linger) =>
+        Set(SocketSetting.LingerSeconds, linger is { } value && value > TimeSpan.Zero ? Seconds(value, nameof(linger)) : linger is null ? -1 : 0);
+
+    /// <summary>Asks for a size of the system's send buffer, in bytes.</summary>
+    public void SetSendBuffer(int bytes) => Set(SocketSetting.SendBufferBytes, Positive(bytes));
+
+    /// <summary>Asks for a size of the system's receive buffer, in bytes.</summary>
+    public void SetReceiveBuffer(int bytes) => Set(SocketSetting.ReceiveBufferBytes, Positive(bytes));
+
+    /// <summary>Calls somebody with the system's number, which stays this connection's for the length of the call. Go: <c>RawConn.Control</c>.</summary>
+    public void RawControl(Action<int> control)
+    {
+        ArgumentNullException.ThrowIfNull(control);
+        ThrowUnless(_fd.RawControl(control), "control");
+    }
+
+    /// <summary>
+    /// Calls somebody with the system's number until he returns true, waiting for readability in between. Go: <c>RawConn.Read</c>.
+    /// </summary>
+    /// <param name="attempt">One non-blocking attempt; false when it would block.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <inheritdoc cref="ReadAsync" path="/exception"/>
+    public ValueTask RawReadAsync(Func<int, bool> attempt, CancellationToken cancellationToken = default) =>
+        RawAsync(PollMode.Read, attempt, cancellationToken);
+
+    /// <summary>As <see cref="RawReadAsync"/>, for writing. Go: <c>RawConn.Write</c>.</summary>
+    public ValueTask RawWriteAsync(Func<int, bool> attempt, CancellationToken cancellationToken = default) =>
+        RawAsync(PollMode.Write, attempt, cancellationToken);
+
+    /// <summary>This connection as a stream, which closes it when it is disposed.</summary>
+    public Stream AsStream() => new NetConnectionStream(this);
+
+    /// <summary>This connection as a pair of pipes. Completing the output sends the FIN; completing both closes the connection.</summary>
+    public IDuplexPipe AsPipe() => new NetConnectionPipe(this);
 
     /// <summary>Ends waiting operations as closed; completes when the descriptor's number is released. Harmless when closed.</summary>
-    public Task CloseAsync() => _fd.CloseAsync();
+    public Task CloseAsync() => DisposeAsync().AsTask();
 
     /// <summary>Begins to close and does not wait: the last operation in progress releases the number.</summary>
-    public void Dispose() => _ = _fd.CloseAsync();
+    public void Dispose()
+    {
+        GC.SuppressFinalize(this);
+        _ = _fd.CloseAsync();
+    }
 
     /// <inheritdoc cref="CloseAsync"/>
-    public ValueTask DisposeAsync() => new(_fd.CloseAsync());
+    public ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        return new ValueTask(_fd.CloseAsync());
+    }
+
+    private static int Seconds(TimeSpan value, string name)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(value, TimeSpan.Zero, name);
+        return (int)Math.Min(Math.Ceiling(value.TotalSeconds), short.MaxValue);
+    }
+
+    private static int Positive(int bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(bytes);
+        return bytes;
+    }
 
     private bool Finish(OperationOutcome outcome, string operation, out int count)
     {
@@ -97,21 +220,41 @@ public sealed class NetConnection : IAsyncDisposable, IDisposable
         return outcome.Io.WouldBlock ? false : throw _fd.ToException(outcome, operation);
     }
 
-    private void Set(PollMode mode, Deadline deadline)
+    private async ValueTask WaitAsync(PollMode mode, CancellationToken cancellationToken)
     {
-        PollResult result = _fd.SetDeadline(mode, deadline);
-        if (result != PollResult.Ready)
-        {
-            throw _fd.ToException(OperationOutcome.From(result), "set deadline");
-        }
+        cancellationToken.ThrowIfCancellationRequested();
+        ThrowUnless(await _fd.WaitReadyAsync(mode, cancellationToken), "wait for", cancellationToken);
     }
 
-    private void Set(SocketSetting setting, int value)
+    private async ValueTask RawAsync(PollMode mode, Func<int, bool> attempt, CancellationToken cancellationToken)
     {
-        OperationOutcome outcome = _fd.SetOption(setting, value);
+        ArgumentNullException.ThrowIfNull(attempt);
+        cancellationToken.ThrowIfCancellationRequested();
+        ThrowUnless(await _fd.RawAsync(mode, attempt, cancellationToken), mode == PollMode.Read ? "read" : "write", cancellationToken);
+    }
+
+    private void Shutdown(PollMode mode) => ThrowUnless(_fd.Shutdown(mode), "shut down");
+
+    private void Set(PollMode mode, Deadline deadline) => ThrowUnless(OperationOutcome.From(_fd.SetDeadline(mode, deadline)), "set deadline");
+
+    private void Set(SocketSetting setting, int value) => ThrowUnless(_fd.SetOption(setting, value), $"set {setting}");
+
+    private void ThrowUnless(OperationOutcome outcome, string operation, CancellationToken cancellationToken = default)
+    {
+        if (outcome.IsCancelled)
+        {
+            throw new OperationCanceledException(cancellationToken);
+        }
+
         if (!outcome.IsSuccess)
         {
-            throw _fd.ToException(outcome, $"set {setting}");
+            throw _fd.ToException(outcome, operation);
         }
     }
 }
+
+/// <summary>How the system probes an idle connection.</summary>
+/// <param name="Time">Silence before the first probe, in whole seconds, rounded up.</param>
+/// <param name="Interval">Time between probes, in whole seconds, rounded up.</param>
+/// <param name="Probes">Probes without an answer before the system gives the connection up, 1 to 127.</param>
+public readonly record struct KeepAlive(TimeSpan Time, TimeSpan Interval, int Probes);

@@ -17,17 +17,32 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
 
     private readonly NetFd _fd;
     private readonly PollerGroup _group;
+    private readonly DescriptorReserve _reserve;
 
     private NetListener(NetFd fd, PollerGroup group)
     {
         _fd = fd;
         _group = group;
+        _reserve = new DescriptorReserve(group.Platform);
+        fd.Owner = this;
+    }
+
+    /// <summary>Closes a listener that its user forgot.</summary>
+    ~NetListener()
+    {
+        Log.ListenerForgotten(_fd.Poller.Logger, _fd.LocalEndPoint);
+        _ = _fd.CloseAsync();
     }
 
     /// <summary>Where it listens, with the port that the system chose if none was given.</summary>
     public IPEndPoint LocalEndPoint => _fd.LocalEndPoint!;
 
-    /// <summary>Begins to listen.</summary>
+    /// <summary>The poller that watches this listener.</summary>
+    public Poller Poller => _fd.Poller;
+
+    internal NetFd Fd => _fd;
+
+    /// <summary>Begins to listen. On <see cref="IPAddress.IPv6Any"/> it accepts IPv4 as well.</summary>
     /// <param name="endPoint">The address; port 0 lets the system choose.</param>
     /// <param name="group">Where the listener and its connections live; null for the default group.</param>
     /// <param name="backlog">How many connections may wait to be accepted, 1 or more.</param>
@@ -53,30 +68,31 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Waits for a connection.</summary>
+    /// <param name="cancellationToken">Ends this wait; queued connections stay queued.</param>
     /// <remarks>
-    /// When the process or the system is out of descriptors or buffers it logs that and tries again by a timer until it succeeds. A
-    /// connection that was accepted on a poller's thread lives on that poller, others are spread over the group.
+    /// When the process or the system is out of descriptors or buffers it logs that, closes one waiting connection if the descriptors are
+    /// what lacks, and tries again by a timer until it succeeds. A connection that was accepted on a poller's thread lives on that poller,
+    /// others are spread over the group.
     /// </remarks>
     /// <exception cref="DeadlineExceededException">The listener's deadline has passed; queued connections stay queued.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The listener was closed.</exception>
-    public async ValueTask<NetConnection> AcceptAsync()
+    public async ValueTask<NetConnection> AcceptAsync(CancellationToken cancellationToken = default)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         TimeSpan delay = FirstRetry;
         while (true)
         {
-            AcceptResult accepted = await _fd.AcceptAsync();
-            OperationOutcome outcome = accepted.Outcome;
-            if (outcome.IsSuccess)
+            AcceptResult accepted = await _fd.AcceptAsync(cancellationToken);
+            OperationOutcome outcome = Adopt(accepted, out NetConnection? connection);
+            if (connection is not null)
             {
-                outcome = OperationOutcome.From(NetFd.Open(_group.Choose(), accepted.Socket!, out NetFd? fd));
-                if (outcome.IsSuccess)
-                {
-                    _ = fd!.SetOption(SocketSetting.NoDelay, 1);
-                    return new NetConnection(fd);
-                }
+                return connection;
+            }
 
-                // The new socket is given up, never the listener.
-                _ = accepted.Socket!.Close();
+            if (outcome.IsCancelled)
+            {
+                throw new OperationCanceledException(cancellationToken);
             }
 
             if (outcome.Poll != PollResult.Ready || PollErrors.ClassifyAccept(outcome.Io.NativeError) != PollErrorClass.Resource)
@@ -84,11 +100,49 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
                 throw outcome.ToException("accept on", LocalEndPoint);
             }
 
-            // No edge will come for the connections that already wait: only a timer brings us back.
-            Log.AcceptFailed(_fd.Poller.Logger, LocalEndPoint, outcome.Io.Error, outcome.Io.NativeError, delay);
-            await Task.Delay(delay, _fd.Poller.TimeProvider);
+            await BackOffAsync(outcome.Io, delay, cancellationToken);
             delay = delay * 2 < LastRetry ? delay * 2 : LastRetry;
         }
+    }
+
+    /// <summary>Takes a connection that waits already.</summary>
+    /// <returns>False when none waits, or another accept is waiting.</returns>
+    /// <exception cref="IOException">The system is out of descriptors or buffers, or reports another error.</exception>
+    /// <inheritdoc cref="AcceptAsync" path="/exception[@cref='T:System.ObjectDisposedException']"/>
+    public bool TryAccept(out NetConnection? connection)
+    {
+        OperationOutcome outcome = Adopt(_fd.TryAccept(), out connection);
+        return connection is not null || (outcome.Io.WouldBlock && outcome.Poll == PollResult.Ready
+            ? false
+            : throw outcome.ToException("accept on", LocalEndPoint));
+    }
+
+    /// <summary>Waits for a connection and takes those that wait behind it, too.</summary>
+    /// <param name="batch">Where they go, from the first place on.</param>
+    /// <param name="cancellationToken">Ends this wait.</param>
+    /// <returns>How many, 1 to all places.</returns>
+    /// <inheritdoc cref="AcceptAsync" path="/exception"/>
+    public async ValueTask<int> AcceptBatchAsync(Memory<NetConnection> batch, CancellationToken cancellationToken = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfZero(batch.Length);
+        NetConnection first = await AcceptAsync(cancellationToken);
+        batch.Span[0] = first;
+        int count = 1;
+        while (count < batch.Length)
+        {
+#pragma warning disable CA2000 // The caller's, once it is in the batch.
+            _ = Adopt(_fd.TryAccept(), out NetConnection? connection);
+#pragma warning restore CA2000
+            if (connection is null)
+            {
+                // Nothing waits, or an error that the next accept meets again.
+                break;
+            }
+
+            batch.Span[count++] = connection;
+        }
+
+        return count;
     }
 
     /// <summary>Sets when <see cref="AcceptAsync"/> stops waiting. Go: <c>TCPListener.SetDeadline</c>.</summary>
@@ -102,12 +156,70 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
         }
     }
 
+    /// <summary>Calls somebody with the system's number until he returns true, waiting in between. Go: <c>RawConn.Read</c>.</summary>
+    /// <param name="attempt">One non-blocking attempt; false when it would block.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async ValueTask RawReadAsync(Func<int, bool> attempt, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(attempt);
+        OperationOutcome outcome = await _fd.RawAsync(PollMode.Read, attempt, cancellationToken);
+        if (!outcome.IsSuccess)
+        {
+            throw outcome.IsCancelled ? new OperationCanceledException(cancellationToken) : outcome.ToException("read", LocalEndPoint);
+        }
+    }
+
     /// <summary>Ends waiting accepts as closed; completes when the address is free again. Harmless when closed.</summary>
-    public Task CloseAsync() => _fd.CloseAsync();
+    public Task CloseAsync() => DisposeAsync().AsTask();
 
     /// <summary>Begins to close and does not wait.</summary>
-    public void Dispose() => _ = _fd.CloseAsync();
+    public void Dispose()
+    {
+        GC.SuppressFinalize(this);
+        _reserve.Dispose();
+        _ = _fd.CloseAsync();
+    }
 
     /// <inheritdoc cref="CloseAsync"/>
-    public ValueTask DisposeAsync() => new(_fd.CloseAsync());
+    public ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        _reserve.Dispose();
+        return new ValueTask(_fd.CloseAsync());
+    }
+
+    // Gives an accepted socket its poller; on failure the new socket is given up, never the listener.
+    private OperationOutcome Adopt(AcceptResult accepted, out NetConnection? connection)
+    {
+        connection = null;
+        if (!accepted.Outcome.IsSuccess)
+        {
+            return accepted.Outcome;
+        }
+
+        IoResult opened = NetFd.Open(_group.Choose(), accepted.Socket!, out NetFd? fd);
+        if (opened.IsSuccess)
+        {
+            _ = fd!.SetOption(SocketSetting.NoDelay, 1);
+            connection = new NetConnection(fd);
+        }
+        else
+        {
+            _ = accepted.Socket!.Close();
+        }
+
+        return OperationOutcome.From(opened);
+    }
+
+    // No edge will come for the connections that already wait: only a timer brings us back.
+    private async ValueTask BackOffAsync(IoResult failure, TimeSpan delay, CancellationToken cancellationToken)
+    {
+        Log.AcceptFailed(_fd.Poller.Logger, LocalEndPoint, failure.Error, failure.NativeError, delay);
+        if (failure.IsOutOfDescriptors && _reserve.TryShed(() => _fd.TryAccept().Socket))
+        {
+            PollerMetrics.ConnectionShed();
+        }
+
+        await Task.Delay(delay, _fd.Poller.TimeProvider, cancellationToken);
+    }
 }

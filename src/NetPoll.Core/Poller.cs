@@ -4,7 +4,6 @@ using NetPoll.Core.Backends;
 using NetPoll.Core.Deadlines;
 using NetPoll.Core.Descriptors;
 using NetPoll.Core.Diagnostics;
-using NetPoll.Core.Interop;
 using NetPoll.Core.Scheduling;
 
 namespace NetPoll.Core;
@@ -14,7 +13,7 @@ namespace NetPoll.Core;
 /// Owned by a <see cref="PollerGroup"/>. Code that runs here must not block: everything else of this poller waits for it. The code after
 /// an <c>await</c> that began here comes back here.
 /// </remarks>
-public sealed class Poller
+public sealed partial class Poller
 {
     // Between two looks at the clock while the run queue is worked off.
     private const int WorkPerClockLook = 16;
@@ -43,7 +42,8 @@ public sealed class Poller
     private readonly PollEvent[] _events;
     private readonly ITimer? _timer;
     private long _now;
-    private long _wokenAt;
+    private long _turnStartedAt;
+    private object? _currentWork;
 
     // Any thread.
     private SleepState _sleep;
@@ -54,6 +54,7 @@ public sealed class Poller
     private long _waits;
     private long _eventsReturned;
     private long _staleEvents;
+    private long _spuriousWakeups;
     private long _deadlinesFired;
     private long _longestTurn;
     private long _wakeupsSent;
@@ -78,6 +79,7 @@ public sealed class Poller
             _timer = options.TimeProvider.CreateTimer(static state => ((Poller)state!).Wake(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
 
+        _maxSpin = options.MaxSpin.Ticks * 100;
         _thread = new Thread(Run) { Name = $"netpoll-{index}", IsBackground = true };
     }
 
@@ -115,6 +117,9 @@ public sealed class Poller
         }
     }
 
+    /// <summary>What a layer above keeps for this poller. Set once, before anything of that layer runs here.</summary>
+    internal object? Layer { get; set; }
+
     internal PollerClock Clock => _clock;
 
     internal ILogger Logger => _logger;
@@ -144,17 +149,29 @@ public sealed class Poller
     {
         int readers = 0;
         int writers = 0;
+        int opening = 0;
+        int closing = 0;
+        int operations = 0;
         int deadlines = 0;
         foreach (PollDescriptor descriptor in _cache.All())
         {
             readers += descriptor.HasReader ? 1 : 0;
             writers += descriptor.HasWriter ? 1 : 0;
             deadlines += descriptor.ArmedDeadlines;
+            operations += descriptor.User?.OperationsInProgress ?? 0;
+            if (descriptor.Socket is not null)
+            {
+                closing += descriptor.Info.IsClosing ? 1 : 0;
+                opening += descriptor.IsWatched || descriptor.Info.IsClosing ? 0 : 1;
+            }
         }
 
         return new PollerSnapshot(
             Name,
             _cache.Rented,
+            opening,
+            closing,
+            Math.Max(0, operations - readers - writers),
             readers,
             writers,
             _runQueue.Count,
@@ -163,6 +180,7 @@ public sealed class Poller
             Volatile.Read(ref _waits),
             Volatile.Read(ref _eventsReturned),
             Volatile.Read(ref _staleEvents),
+            Volatile.Read(ref _spuriousWakeups),
             Volatile.Read(ref _wakeupsSent),
             Volatile.Read(ref _wakeupsCoalesced),
             TimeSpan.FromTicks(Volatile.Read(ref _longestTurn) / 100));
@@ -171,7 +189,32 @@ public sealed class Poller
     /// <inheritdoc/>
     public override string ToString() => Name;
 
-    internal void Start() => _thread.Start();
+    /// <summary>A line for each descriptor on which somebody waits, for a developer who looks for what hangs. Any thread; slow.</summary>
+    public IReadOnlyList<string> DumpWaiters() =>
+    [
+        .. _cache.All()
+            .Where(static descriptor => descriptor.HasReader || descriptor.HasWriter)
+            .Select(static descriptor => descriptor.ToString()),
+    ];
+
+    /// <summary>Whether the number is one of a socket that this poller watches. Any thread; slow.</summary>
+    public bool Monitors(int fileDescriptor) =>
+        _cache.All().Any(descriptor => descriptor.IsWatched && descriptor.Socket is { } socket && socket.Descriptor == fileDescriptor);
+
+    internal void Start()
+    {
+        PollerMetrics.Add(this);
+        _thread.Start();
+    }
+
+    /// <summary>A wake-up after which the system had nothing. The poller's thread.</summary>
+    internal void CountSpuriousWakeup() => _spuriousWakeups++;
+
+    /// <summary>When the turn that runs has begun, in nanoseconds; 0 while the poller waits. Any thread.</summary>
+    internal long TurnStartedAt => Volatile.Read(ref _turnStartedAt);
+
+    /// <summary>What runs, for the one who asks what holds the thread. Any thread; perhaps over by now.</summary>
+    internal object? CurrentWork => Volatile.Read(ref _currentWork);
 
     /// <summary>Ends the loop: everything that waits gets Closing. Any thread; <see cref="Stopped"/> tells when it is done.</summary>
     internal void Stop()
@@ -213,7 +256,7 @@ public sealed class Poller
         descriptor = _cache.Rent();
         if (descriptor is null)
         {
-            return IoResult.Failure(Errno.ENOSPC);
+            return IoResult.NoRoom;
         }
 
         // Complete and published before the kernel knows it.
@@ -221,11 +264,12 @@ public sealed class Poller
         IoResult result;
         lock (_backendGate)
         {
-            result = _isBackendGone ? IoResult.Failure(Errno.EBADF) : _backend.Open(socket, descriptor.Token);
+            result = _isBackendGone ? IoResult.Gone : _backend.Open(socket, descriptor.Token);
         }
 
         if (result.IsSuccess)
         {
+            descriptor.IsWatched = true;
             return result;
         }
 
@@ -237,12 +281,7 @@ public sealed class Poller
     }
 
     /// <summary>Frees whoever waits, with Closing. Any thread, once per descriptor. Go: <c>poll_runtime_pollUnblock</c>.</summary>
-    internal void Evict(PollDescriptor descriptor)
-    {
-        // A poller that stops has evicted everything itself.
-        FreedWaiters freed = Volatile.Read(ref _isStopping) ? descriptor.EvictUnlessClosing() : descriptor.Evict();
-        Finish(descriptor, freed);
-    }
+    internal void Evict(PollDescriptor descriptor) => Finish(descriptor, descriptor.Evict());
 
     /// <summary>Gives an evicted descriptor back, after its last user and before close(2). Any thread. Go: <c>poll_runtime_pollClose</c>.</summary>
     internal void Release(PollDescriptor descriptor)
@@ -337,7 +376,7 @@ public sealed class Poller
     {
         int count = Wait();
         _now = _clock.Nanoseconds;
-        _wokenAt = _now;
+        Volatile.Write(ref _turnStartedAt, _now);
         _waits++;
         DispatchEvents(count);
         ExpireDeadlines();
@@ -357,6 +396,11 @@ public sealed class Poller
         long now = _clock.Nanoseconds;
         MeasureTurn(now);
         long due = _wheel.NextDue();
+        if (TrySpin(now, due, out int found))
+        {
+            return found;
+        }
+
         int timeout = TimeoutUntil(due, now);
         _sleep.FallAsleep();
 
@@ -366,16 +410,26 @@ public sealed class Poller
             timeout = 0;
         }
 
+        if (timeout != 0)
+        {
+            Volatile.Write(ref _turnStartedAt, 0);
+        }
+
         int count = _backend.Wait(_events, timeout);
         _sleep.Wake();
+        if (timeout != 0)
+        {
+            NoteGap(now);
+        }
+
         return count;
     }
 
     private void MeasureTurn(long now)
     {
-        if (now - _wokenAt > _longestTurn && _waits > 0)
+        if (now - _turnStartedAt > _longestTurn && _waits > 0)
         {
-            _longestTurn = now - _wokenAt;
+            _longestTurn = now - _turnStartedAt;
         }
     }
 
@@ -436,20 +490,18 @@ public sealed class Poller
 
     private void RunReady()
     {
-        for (int index = 0; index < _ready.Count; index++)
+        while (_ready.TryTake(out IPollWaiter? waiter, out PollSignals signals))
         {
-            IPollWaiter waiter = _ready.Take(index, out PollSignals signals);
             try
             {
+                _currentWork = waiter;
                 waiter.Resume(signals);
             }
-            catch (Exception exception) when (exception is not PollerInvariantException)
+            catch (Exception exception) when (IsSurvivable(exception))
             {
                 Log.WorkFailed(_logger, exception, Name);
             }
         }
-
-        _ready.Reset();
     }
 
     private void RunQueued()
@@ -465,9 +517,10 @@ public sealed class Poller
         {
             try
             {
+                _currentWork = work;
                 work.Run();
             }
-            catch (Exception exception) when (exception is not PollerInvariantException)
+            catch (Exception exception) when (IsSurvivable(exception))
             {
                 Log.WorkFailed(_logger, exception, Name);
             }
@@ -484,15 +537,14 @@ public sealed class Poller
         }
     }
 
+    // A broken invariant stops the poller; one that stops already goes on, so that everybody is told.
+    private bool IsSurvivable(Exception exception) => exception is not PollerInvariantException || Volatile.Read(ref _isStopping);
+
     // Tells everybody who waits, runs what that makes runnable, and gives the backend back.
     private void Close()
     {
         Volatile.Write(ref _isStopping, true);
-        foreach (PollDescriptor descriptor in _cache.All())
-        {
-            Finish(descriptor, descriptor.EvictUnlessClosing());
-        }
-
+        EvictAll();
         RunReady();
         _inbox.DrainTo(_runQueue);
         while (!_runQueue.IsEmpty)
@@ -505,13 +557,24 @@ public sealed class Poller
         lock (_backendGate)
         {
             _isBackendGone = true;
+            PollerMetrics.Remove(this);
             _backend.Dispose();
         }
 
+        // Once more, for what another thread opened after the first round: from here on nothing can be opened.
+        EvictAll();
         _inbox.Close(_runQueue);
         while (!_runQueue.IsEmpty)
         {
             RunQueued();
+        }
+    }
+
+    private void EvictAll()
+    {
+        foreach (PollDescriptor descriptor in _cache.All())
+        {
+            Finish(descriptor, descriptor.EvictByPoller());
         }
     }
 }

@@ -1,6 +1,5 @@
 using NetPoll.Core.Backends;
 using NetPoll.Core.Diagnostics;
-using NetPoll.Core.Interop;
 
 namespace NetPoll.Core;
 
@@ -13,6 +12,7 @@ public sealed class PollerGroup : IAsyncDisposable
     private readonly PollerOptions _options;
     private readonly Lock _gate = new();
     private Poller[] _pollers = [];
+    private StallDetector? _stallDetector;
     private uint _next;
     private bool _isStarted;
     private bool _isStopped;
@@ -70,11 +70,16 @@ public sealed class PollerGroup : IAsyncDisposable
                 poller.Start();
             }
 
+            if (_options.StallThreshold != Timeout.InfiniteTimeSpan)
+            {
+                _stallDetector = new StallDetector(_pollers, _options.StallThreshold, _options.Logger);
+            }
+
             // Only after every poller has a backend: a half-made group must never be visible.
             Volatile.Write(ref _isStarted, true);
         }
 
-        Log.GroupStarted(_options.Logger, _pollers.Length, _pollers[0].BackendName, Libc.DescriptorLimit());
+        Log.GroupStarted(_options.Logger, _pollers.Length, _pollers[0].BackendName, Platform.DescriptorLimit);
     }
 
     /// <summary>The poller for the next newcomer, one after the other; the current one if the caller runs on a poller of this group.</summary>
@@ -96,9 +101,11 @@ public sealed class PollerGroup : IAsyncDisposable
         lock (_gate)
         {
             _isStopped = true;
+            Volatile.Write(ref _isStarted, false);
             pollers = _pollers;
         }
 
+        _stallDetector?.Dispose();
         foreach (Poller poller in pollers)
         {
             poller.Stop();

@@ -4,7 +4,6 @@ using NetPoll.Actors.Pollers;
 using NetPoll.Core;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Descriptors;
-using NetPoll.Core.Interop;
 using Proto;
 using Proto.Context;
 
@@ -226,7 +225,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         Start();
     }
 
-    private static CloseReason ReasonOf(IoResult result) => result.NativeError is Errno.ECONNRESET or Errno.EPIPE or Errno.ETIMEDOUT
+    private static CloseReason ReasonOf(IoResult result) => PollErrors.Classify(result.NativeError) == PollErrorClass.Broken
         ? CloseReason.Reset
         : CloseReason.Error;
 

@@ -22,7 +22,7 @@ internal sealed class TcpTransport : IConnectionTransport
     {
         if (reset)
         {
-            _ = _socket.SetOption(SocketSetting.ResetOnClose, 1);
+            _ = _socket.SetOption(SocketSetting.LingerSeconds, 0);
         }
 
         _ = _socket.Close();

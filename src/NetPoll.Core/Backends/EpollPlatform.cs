@@ -1,4 +1,5 @@
 using System.Net;
+using NetPoll.Core.Interop;
 
 namespace NetPoll.Core.Backends;
 
@@ -6,6 +7,17 @@ namespace NetPoll.Core.Backends;
 internal sealed class EpollPlatform : PollPlatform
 {
     internal static EpollPlatform Instance { get; } = new();
+
+    internal override long DescriptorLimit => Libc.DescriptorLimit();
+
+    internal override IoResult Connect(IPEndPoint remote, IPEndPoint? local, out PollableSocket? socket) =>
+        LibcSocket.Connect(remote, local, out socket);
+
+    internal override IDisposable? ReserveDescriptor()
+    {
+        int descriptor = Libc.EventDescriptor();
+        return descriptor < 0 ? null : new FileDescriptorHandle(descriptor);
+    }
 
     internal override IPollBackend CreateBackend(int eventsPerWait) => new EpollBackend(eventsPerWait);
 

@@ -13,6 +13,21 @@ internal readonly struct IoResult
     /// <summary>Success with nothing to count.</summary>
     internal static IoResult Success => default;
 
+    /// <summary>EAGAIN: nothing can be moved now.</summary>
+    internal static IoResult TryAgain => new(-Errno.EAGAIN);
+
+    /// <summary>ENOSPC: no room for another descriptor, which is a resource error.</summary>
+    internal static IoResult NoRoom => new(-Errno.ENOSPC);
+
+    /// <summary>EBADF: what the operation was about is gone.</summary>
+    internal static IoResult Gone => new(-Errno.EBADF);
+
+    /// <summary>ECONNREFUSED: nobody listens.</summary>
+    internal static IoResult Refused => new(-Errno.ECONNREFUSED);
+
+    /// <summary>EPIPE: nobody takes the bytes any more.</summary>
+    internal static IoResult BrokenPipe => new(-Errno.EPIPE);
+
     /// <summary>Bytes moved; 0 after an error.</summary>
     internal int Count => Math.Max(_value, 0);
 
@@ -20,6 +35,9 @@ internal readonly struct IoResult
     internal int NativeError => _value < 0 ? -_value : 0;
 
     internal bool IsSuccess => _value >= 0;
+
+    /// <summary>EMFILE, ENFILE: the process or the system may open no more descriptors.</summary>
+    internal bool IsOutOfDescriptors => _value is -Errno.EMFILE or -Errno.ENFILE;
 
     internal bool WouldBlock => _value == -Errno.EAGAIN;
 

@@ -49,6 +49,43 @@ internal sealed class LibcSocket : PollableSocket
         return IoResult.Success;
     }
 
+    /// <summary>Makes a socket and begins to connect it.</summary>
+    /// <returns>Success, would block for an attempt that goes on, or the error; no socket is left then.</returns>
+    internal static IoResult Connect(IPEndPoint remote, IPEndPoint? local, out PollableSocket? socket)
+    {
+        socket = null;
+        int descriptor = Libc.StreamSocket(SocketAddressLayout.Family(remote));
+        if (descriptor < 0)
+        {
+            return IoResult.From(descriptor);
+        }
+
+        Span<byte> address = stackalloc byte[SocketAddressLayout.MaxSize];
+        int result = 0;
+        if (local is not null)
+        {
+            int localLength = SocketAddressLayout.Write(local, address);
+            result = Libc.Bind(descriptor, address[..localLength]);
+        }
+
+        if (result >= 0)
+        {
+            int length = SocketAddressLayout.Write(remote, address);
+            result = Libc.Connect(descriptor, address[..length]);
+        }
+
+        // Interrupted is under way as well; calling connect(2) again would be an error.
+        bool isUnderWay = result is -Errno.EINPROGRESS or -Errno.EALREADY or -Errno.EINTR;
+        if (result < 0 && !isUnderWay && result != -Errno.EISCONN)
+        {
+            _ = Libc.Close(descriptor);
+            return IoResult.From(result);
+        }
+
+        socket = new LibcSocket(descriptor, remote);
+        return isUnderWay ? IoResult.TryAgain : IoResult.Success;
+    }
+
     internal override IoResult Read(Span<byte> buffer) => IoResult.From(Libc.Receive(_descriptor, buffer));
 
     internal override IoResult Write(ReadOnlySpan<byte> buffer) => IoResult.From(Libc.Send(_descriptor, buffer));
@@ -71,14 +108,52 @@ internal sealed class LibcSocket : PollableSocket
         _ => throw new ArgumentOutOfRangeException(nameof(mode), mode, "Expected Read, Write or Both."),
     }));
 
-    internal override IoResult SetOption(SocketSetting setting, int value) => IoResult.From(setting switch
+    internal override IoResult SetOption(SocketSetting setting, int value)
     {
-        SocketSetting.NoDelay => Libc.SetOption(_descriptor, Libc.IPPROTO_TCP, Libc.TCP_NODELAY, value),
-        SocketSetting.KeepAlive => Libc.SetOption(_descriptor, Libc.SOL_SOCKET, Libc.SO_KEEPALIVE, value),
-        SocketSetting.UserTimeoutMilliseconds => Libc.SetOption(_descriptor, Libc.IPPROTO_TCP, Libc.TCP_USER_TIMEOUT, value),
-        SocketSetting.ResetOnClose => Libc.SetLinger(_descriptor, value != 0, seconds: 0),
-        _ => throw new ArgumentOutOfRangeException(nameof(setting), setting, "Expected a SocketSetting."),
-    });
+        if (setting == SocketSetting.LingerSeconds)
+        {
+            return IoResult.From(Libc.SetLinger(_descriptor, value >= 0, Math.Max(value, 0)));
+        }
+
+        (int level, int option) = Option(setting);
+        return IoResult.From(Libc.SetOption(_descriptor, level, option, value));
+    }
+
+    internal override IoResult GetOption(SocketSetting setting, out int value)
+    {
+        (int level, int option) = Option(setting);
+        return IoResult.From(Libc.GetOption(_descriptor, level, option, out value));
+    }
+
+    internal override IoResult FinishConnect()
+    {
+        int result = Libc.GetOption(_descriptor, Libc.SOL_SOCKET, Libc.SO_ERROR, out int error);
+        if (result < 0)
+        {
+            return IoResult.From(result);
+        }
+
+        if (error is Errno.EINPROGRESS or Errno.EALREADY or Errno.EINTR)
+        {
+            return IoResult.TryAgain;
+        }
+
+        if (error is not (0 or Errno.EISCONN))
+        {
+            return IoResult.Failure(error);
+        }
+
+        // No error is no success: the edge may be an old one. Only a peer is.
+        Span<byte> address = stackalloc byte[SocketAddressLayout.MaxSize];
+        result = Libc.PeerAddress(_descriptor, address, out _);
+        return result == -Errno.ENOTCONN ? IoResult.TryAgain : IoResult.From(result);
+    }
+
+    internal override IoResult Probe(PollMode mode)
+    {
+        int result = Libc.PollNow(_descriptor, mode == PollMode.Read ? Libc.POLLIN : Libc.POLLOUT);
+        return result == 0 ? IoResult.TryAgain : result < 0 ? IoResult.From(result) : IoResult.Success;
+    }
 
     internal override IoResult Close()
     {
@@ -87,6 +162,19 @@ internal sealed class LibcSocket : PollableSocket
             ? throw new InvalidOperationException("A socket was closed twice; its number may belong to somebody else by now.")
             : IoResult.From(Libc.Close(descriptor));
     }
+
+    private static (int Level, int Option) Option(SocketSetting setting) => setting switch
+    {
+        SocketSetting.NoDelay => (Libc.IPPROTO_TCP, Libc.TCP_NODELAY),
+        SocketSetting.KeepAlive => (Libc.SOL_SOCKET, Libc.SO_KEEPALIVE),
+        SocketSetting.KeepAliveTimeSeconds => (Libc.IPPROTO_TCP, Libc.TCP_KEEPIDLE),
+        SocketSetting.KeepAliveIntervalSeconds => (Libc.IPPROTO_TCP, Libc.TCP_KEEPINTVL),
+        SocketSetting.KeepAliveProbes => (Libc.IPPROTO_TCP, Libc.TCP_KEEPCNT),
+        SocketSetting.SendBufferBytes => (Libc.SOL_SOCKET, Libc.SO_SNDBUF),
+        SocketSetting.ReceiveBufferBytes => (Libc.SOL_SOCKET, Libc.SO_RCVBUF),
+        SocketSetting.UserTimeoutMilliseconds => (Libc.IPPROTO_TCP, Libc.TCP_USER_TIMEOUT),
+        _ => throw new ArgumentOutOfRangeException(nameof(setting), setting, "Expected a setting that is a plain number."),
+    };
 
     private static int PrepareListener(int descriptor, IPEndPoint endPoint, int backlog, bool sharePort)
     {

@@ -9,6 +9,19 @@ internal abstract class PollPlatform
     /// <param name="eventsPerWait">The most events that one wait returns.</param>
     internal abstract IPollBackend CreateBackend(int eventsPerWait);
 
+    /// <summary>How many descriptors this process may have open; <see cref="long.MaxValue"/> where there is no limit or none is known.</summary>
+    internal abstract long DescriptorLimit { get; }
+
+    /// <summary>Begins to connect a TCP socket.</summary>
+    /// <param name="remote">Whom to connect to.</param>
+    /// <param name="local">The address to come from; null lets the system choose.</param>
+    /// <param name="socket">The socket, on success and while the attempt goes on.</param>
+    /// <returns>Success, would block for an attempt that goes on, or the error.</returns>
+    internal abstract IoResult Connect(IPEndPoint remote, IPEndPoint? local, out PollableSocket? socket);
+
+    /// <summary>Opens a descriptor that is good for nothing but to be closed; null when there is none to be had.</summary>
+    internal abstract IDisposable? ReserveDescriptor();
+
     /// <summary>Makes a listening TCP socket.</summary>
     /// <param name="endPoint">Where to listen; port 0 lets the system choose.</param>
     /// <param name="backlog">How many connections may wait to be accepted.</param>

@@ -34,6 +34,16 @@ internal abstract class PollableSocket
     /// <summary>Ends one direction: <see cref="PollMode.Write"/> sends the FIN.</summary>
     internal abstract IoResult Shutdown(PollMode mode);
 
+    /// <summary>Looks at a connection attempt in progress: done, still going on (would block), or failed.</summary>
+    /// <remarks>A wake-up proves nothing, so success means that there is a peer. Go: the loop of <c>netFD.connect</c>.</remarks>
+    internal abstract IoResult FinishConnect();
+
+    /// <summary>Whether a direction is ready now: success or would block. Errors count as ready: the operation will tell.</summary>
+    internal abstract IoResult Probe(PollMode mode);
+
+    /// <summary>Reads an option.</summary>
+    internal abstract IoResult GetOption(SocketSetting setting, out int value);
+
     /// <summary>Sets an option to a number whose unit is the option's.</summary>
     internal abstract IoResult SetOption(SocketSetting setting, int value);
 
@@ -50,9 +60,27 @@ internal enum SocketSetting
     /// <summary>1: the system probes an idle connection.</summary>
     KeepAlive,
 
+    /// <summary>Seconds of silence before the first probe.</summary>
+    KeepAliveTimeSeconds,
+
+    /// <summary>Seconds between probes.</summary>
+    KeepAliveIntervalSeconds,
+
+    /// <summary>Probes without an answer before the system gives the connection up.</summary>
+    KeepAliveProbes,
+
+    /// <summary>Bytes of the system's send buffer; Linux doubles what is asked for.</summary>
+    SendBufferBytes,
+
+    /// <summary>Bytes of the system's receive buffer; Linux doubles what is asked for.</summary>
+    ReceiveBufferBytes,
+
     /// <summary>Milliseconds that sent bytes may stay unacknowledged before the system gives the connection up; 0 is its default.</summary>
     UserTimeoutMilliseconds,
 
-    /// <summary>1: closing resets the connection and throws away what is unsent.</summary>
-    ResetOnClose,
+    /// <summary>
+    /// Below 0: closing returns at once and the system sends the rest. 0: closing resets the connection and throws away what is unsent. Above
+    /// 0: as below 0 on a non-blocking socket, but the system gives up after so many seconds.
+    /// </summary>
+    LingerSeconds,
 }

@@ -1,6 +1,10 @@
 namespace NetPoll.Core.Deadlines;
 
-/// <summary>A time provider's monotonic clock in nanoseconds. Any thread.</summary>
+/// <summary>A time provider's monotonic clock in nanoseconds since this clock was made. Any thread.</summary>
+/// <remarks>
+/// Counted from its own start, since a provider's timestamp may be any number: a fake clock's is the date, which in nanoseconds is more
+/// than 64 bits hold.
+/// </remarks>
 internal readonly struct PollerClock
 {
     internal const long NanosecondsPerMillisecond = 1_000_000;
@@ -8,26 +12,27 @@ internal readonly struct PollerClock
     private const long NanosecondsPerSecond = 1_000_000_000;
 
     private readonly TimeProvider _provider;
+    private readonly long _origin;
     private readonly long _multiplier;
 
     internal PollerClock(TimeProvider provider)
     {
         _provider = provider;
+        _origin = provider.GetTimestamp();
         _multiplier = NanosecondsPerSecond % provider.TimestampFrequency == 0
             ? NanosecondsPerSecond / provider.TimestampFrequency
             : 0;
     }
 
-    /// <summary>Always above 0, so that 0 and negative numbers are free to mean "none" and "past".</summary>
+    /// <summary>Begins at one tick: always above 0, so that 0 and negative numbers are free to mean "none" and "past".</summary>
     internal long Nanoseconds
     {
         get
         {
-            long timestamp = _provider.GetTimestamp();
-            long nanoseconds = _multiplier != 0
-                ? timestamp * _multiplier
-                : (long)((Int128)timestamp * NanosecondsPerSecond / _provider.TimestampFrequency);
-            return Math.Max(nanoseconds, 1);
+            long elapsed = _provider.GetTimestamp() - _origin;
+            return NanosecondsPerMillisecond + (_multiplier != 0
+                ? elapsed * _multiplier
+                : (long)((Int128)elapsed * NanosecondsPerSecond / _provider.TimestampFrequency));
         }
     }
 

@@ -13,25 +13,31 @@ namespace NetPoll.Core.Descriptors;
 /// _info                        atomic; locked bits: the lock      PublishInfo; SetEventError by whoever has the right sequence
 /// _read, _write                PollSlot's own protocol            see there
 /// _hangupWatcher               atomic                             its owner; read by the poller's thread
-/// _isClosing, deadlines and
-/// their sequence numbers       the lock (this object's monitor)   Open, SetDeadline, OnDue, Evict
+/// _isClosing, _isEvicted,
+/// deadlines and their
+/// sequence numbers             the lock (_gate)                   Open, SetDeadline, OnDue, Evict
 /// wheel links                  the poller's thread                TimingWheel
 /// </code>
 /// The memory is type-stable: a descriptor is rented from its poller's <see cref="PollCache"/> and given back, never collected, so a
 /// late event may always look at it. Nothing here runs user code: whatever frees a waiter returns it. The lock is a leaf: nothing that
-/// can block or lock is called under it. It is the object's own monitor, since a descriptor never leaves this library and an idle
-/// monitor costs no memory.
+/// can block or lock is called under it.
 /// </remarks>
 internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
 {
     private readonly TimingWheel _wheel;
+    private DescriptorLock _gate;
     private ulong _info;
     private uint _sequence;
     private PollSlot _read;
     private PollSlot _write;
     private IPollWaiter? _hangupWatcher;
+    private WeakReference<IDescriptorUser>? _user;
     private bool _hangupSeen;
+    private bool _isWatched;
+
+    // Closing is what everybody sees; a poller that stops sets it too. Evicted is what the owner does, once, before he releases.
     private bool _isClosing;
+    private bool _isEvicted;
 
     internal PollDescriptor(int index, TimingWheel wheel)
     {
@@ -51,6 +57,20 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     /// <summary>The socket that is polled; null while the descriptor is free.</summary>
     internal PollableSocket? Socket { get; private set; }
 
+    /// <summary>Who does the operations, for snapshots; kept weakly, so that a forgotten handle can be collected.</summary>
+    internal IDescriptorUser? User
+    {
+        get => _user is { } user && user.TryGetTarget(out IDescriptorUser? target) ? target : null;
+        set => _user = value is null ? null : new WeakReference<IDescriptorUser>(value);
+    }
+
+    /// <summary>Whether the backend watches the socket. A snapshot's figure.</summary>
+    internal bool IsWatched
+    {
+        get => Volatile.Read(ref _isWatched);
+        set => Volatile.Write(ref _isWatched, value);
+    }
+
     /// <summary>What the kernel keeps for this tenant.</summary>
     internal PollToken Token => new(Index, Volatile.Read(ref _sequence));
 
@@ -64,10 +84,14 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
 
     internal bool HasWriter => _write.HasWaiter;
 
+    /// <inheritdoc/>
+    public override string ToString() =>
+        $"descriptor {Index} (socket {Socket?.Descriptor}, {Socket?.LocalEndPoint} <- {Socket?.RemoteEndPoint}): reader {_read}, writer {_write}, {Info}";
+
     /// <summary>Begins a tenancy. Go: the locked part of <c>poll_runtime_pollOpen</c>.</summary>
     internal void Open(PollableSocket socket)
     {
-        lock (this)
+        using (_gate.Enter())
         {
             _read.Reset();
             _write.Reset();
@@ -79,6 +103,7 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
 
             Socket = socket;
             _isClosing = false;
+            _isEvicted = false;
             _hangupWatcher = null;
             Volatile.Write(ref _hangupSeen, false);
             ResetDeadlines();
@@ -88,24 +113,25 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     }
 
     /// <summary>Marks the descriptor as closing and frees both waiters. Exactly once per tenancy. Go: <c>poll_runtime_pollUnblock</c>.</summary>
-    /// <returns>What must now be made to run.</returns>
+    /// <returns>What must now be made to run; nothing when the poller, which stops, was faster.</returns>
     internal FreedWaiters Evict()
     {
-        lock (this)
+        using (_gate.Enter())
         {
-            if (_isClosing || Socket is null)
+            if (_isEvicted || Socket is null)
             {
                 throw new InvalidOperationException("Evict was called on a descriptor that is closing or free already.");
             }
 
-            return EvictLocked();
+            _isEvicted = true;
+            return _isClosing ? default : EvictLocked();
         }
     }
 
-    /// <summary>As <see cref="Evict"/>, but harmless on a descriptor that is closing or free: the poller itself stops.</summary>
-    internal FreedWaiters EvictUnlessClosing()
+    /// <summary>Frees both waiters for good because the poller stops; the owner still evicts and releases. Harmless on a free descriptor.</summary>
+    internal FreedWaiters EvictByPoller()
     {
-        lock (this)
+        using (_gate.Enter())
         {
             return _isClosing || Socket is null ? default : EvictLocked();
         }
@@ -114,9 +140,9 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     /// <summary>Ends the tenancy, after the backend has forgotten the socket. Go: <c>poll_runtime_pollClose</c>, <c>pollCache.free</c>.</summary>
     internal void Release()
     {
-        lock (this)
+        using (_gate.Enter())
         {
-            if (!_isClosing || Socket is null)
+            if (!_isEvicted || Socket is null)
             {
                 throw new PollerInvariantException("A descriptor was released that was not evicted before.");
             }
@@ -124,6 +150,8 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
             _read.ThrowIfOccupied("closing");
             _write.ThrowIfOccupied("closing");
             Socket = null;
+            User = null;
+            IsWatched = false;
             _hangupWatcher = null;
 
             // Before the slot can be rented again, so that an event that is on its way now meets another number.
@@ -184,6 +212,30 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
                 return false;
             }
         }
+    }
+
+    /// <summary>
+    /// As <see cref="TryPark"/>, but neither a close nor a deadline ends the wait: for a backend whose kernel still owns the buffer after a
+    /// failed cancel. Go: <c>poll_runtime_pollWaitCanceled</c>.
+    /// </summary>
+    /// <returns>True: parked. False: readiness is there.</returns>
+    internal bool TryParkUncancelable(PollMode mode, IPollWaiter waiter)
+    {
+        ref PollSlot slot = ref Slot(mode);
+        while (!slot.TakeReadyOrBeginWait())
+        {
+            if (slot.TryCommit(waiter))
+            {
+                return true;
+            }
+
+            if (slot.FinishWait())
+            {
+                return false;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>A parked operation runs again. Go: the end of <c>netpollblock</c>.</summary>

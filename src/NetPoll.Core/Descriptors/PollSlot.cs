@@ -147,6 +147,9 @@ internal struct PollSlot
         }
     }
 
+    /// <inheritdoc/>
+    public override readonly string ToString() => Volatile.Read(in _state)?.ToString() ?? "none";
+
     private static void ThrowDoubleWait() =>
         throw new InvalidOperationException("Double wait: somebody already waits in this direction of the descriptor.");
 

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace NetPoll.Core.Descriptors;
 
 /// <summary>The waiters that one batch of events freed, in order. The poller's thread only; reused from batch to batch.</summary>
@@ -5,31 +7,37 @@ namespace NetPoll.Core.Descriptors;
 internal sealed class ReadyList
 {
     private Entry[] _entries = new Entry[64];
-
-    internal int Count { get; private set; }
+    private int _first;
+    private int _count;
 
     internal void Add(IPollWaiter waiter, PollSignals signals)
     {
-        if (Count == _entries.Length)
+        if (_count == _entries.Length)
         {
             Array.Resize(ref _entries, _entries.Length * 2);
         }
 
-        _entries[Count++] = new Entry(waiter, signals);
+        _entries[_count++] = new Entry(waiter, signals);
     }
 
-    /// <summary>Takes out the entry at <paramref name="index"/>, so that the list does not keep its waiter alive.</summary>
-    internal IPollWaiter Take(int index, out PollSignals signals)
+    /// <summary>Takes out the oldest entry, so that the list neither keeps its waiter alive nor gives it out again.</summary>
+    internal bool TryTake([NotNullWhen(true)] out IPollWaiter? waiter, out PollSignals signals)
     {
-        ref Entry entry = ref _entries[index];
-        IPollWaiter waiter = entry.Waiter;
+        if (_first == _count)
+        {
+            _first = 0;
+            _count = 0;
+            waiter = null;
+            signals = PollSignals.None;
+            return false;
+        }
+
+        ref Entry entry = ref _entries[_first++];
+        waiter = entry.Waiter;
         signals = entry.Signals;
         entry = default;
-        return waiter;
+        return true;
     }
-
-    /// <summary>Empties the list, whose entries were all taken.</summary>
-    internal void Reset() => Count = 0;
 
     private readonly record struct Entry(IPollWaiter Waiter, PollSignals Signals);
 }

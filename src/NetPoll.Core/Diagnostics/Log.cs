@@ -14,6 +14,15 @@ internal static partial class Log
     [LoggerMessage(3, LogLevel.Critical, "{Poller} has failed and stops; whatever waits on it ends with Closing")]
     internal static partial void PollerFailed(ILogger logger, Exception exception, string poller);
 
+    [LoggerMessage(5, LogLevel.Warning, "A connection {LocalEndPoint} <- {RemoteEndPoint} was forgotten without being closed; it is closed now")]
+    internal static partial void ConnectionForgotten(ILogger logger, System.Net.EndPoint? localEndPoint, System.Net.EndPoint? remoteEndPoint);
+
+    [LoggerMessage(6, LogLevel.Warning, "A listener on {LocalEndPoint} was forgotten without being closed; it is closed now")]
+    internal static partial void ListenerForgotten(ILogger logger, System.Net.EndPoint? localEndPoint);
+
+    [LoggerMessage(7, LogLevel.Warning, "{Poller} has been held for {Held} by {Work}; everything else on it waits")]
+    internal static partial void PollerStalled(ILogger logger, string poller, TimeSpan held, object work);
+
     [LoggerMessage(4, LogLevel.Warning, "Accepting on {EndPoint} failed with {Error} (errno {NativeError}); trying again in {Delay}")]
     internal static partial void AcceptFailed(ILogger logger, System.Net.EndPoint? endPoint, System.Net.Sockets.SocketError error, int nativeError, TimeSpan delay);
 }

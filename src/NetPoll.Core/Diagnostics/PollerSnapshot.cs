@@ -2,7 +2,10 @@ namespace NetPoll.Core;
 
 /// <summary>A poller's figures at one moment; they may be a moment old, and are never negative.</summary>
 /// <param name="Poller">The poller's name.</param>
-/// <param name="Monitored">Descriptors that are watched.</param>
+/// <param name="Monitored">Descriptors that are taken in, those included that are just being opened or closed.</param>
+/// <param name="Opening">Of these, the ones that the system does not watch yet.</param>
+/// <param name="Closing">Of these, the ones that are closed and still have users.</param>
+/// <param name="InOperation">Reads and writes of connections in progress that are not parked.</param>
 /// <param name="ReadersParked">Waiters in read slots.</param>
 /// <param name="WritersParked">Waiters in write slots.</param>
 /// <param name="Runnable">Work in the run queue.</param>
@@ -11,6 +14,7 @@ namespace NetPoll.Core;
 /// <param name="Waits">Waits on the system since the start.</param>
 /// <param name="EventsReturned">Events that the waits returned.</param>
 /// <param name="StaleEvents">Events dropped because their descriptor had changed hands.</param>
+/// <param name="SpuriousWakeups">Wake-ups after which the system had nothing.</param>
 /// <param name="WakeupsSent">Wake-ups written to the sleeping poller.</param>
 /// <param name="WakeupsCoalesced">Posts that needed none, because the poller was awake or being woken.</param>
 /// <param name="LongestTurn">The longest time between two waits.</param>
@@ -18,6 +22,9 @@ namespace NetPoll.Core;
 public sealed record PollerSnapshot(
     string Poller,
     int Monitored,
+    int Opening,
+    int Closing,
+    int InOperation,
     int ReadersParked,
     int WritersParked,
     int Runnable,
@@ -26,6 +33,7 @@ public sealed record PollerSnapshot(
     long Waits,
     long EventsReturned,
     long StaleEvents,
+    long SpuriousWakeups,
     long WakeupsSent,
     long WakeupsCoalesced,
     TimeSpan LongestTurn);

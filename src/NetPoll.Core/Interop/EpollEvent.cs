@@ -7,13 +7,17 @@ namespace NetPoll.Core.Interop;
 internal static unsafe class EpollEventLayout
 {
     /// <summary>Bytes from one event to the next.</summary>
-    internal static int Size { get; } = RuntimeInformation.ProcessArchitecture is Architecture.X64 ? PackedSize : AlignedSize;
+    internal static int Size { get; } = SizeOn(RuntimeInformation.ProcessArchitecture);
 
     /// <summary>Where the user data lies in an event.</summary>
-    internal static int DataOffset { get; } = RuntimeInformation.ProcessArchitecture is Architecture.X64 ? 4 : 8;
+    internal static int DataOffset { get; } = DataOffsetOn(RuntimeInformation.ProcessArchitecture);
 
     internal const int PackedSize = 12;
     internal const int AlignedSize = 16;
+
+    internal static int SizeOn(Architecture architecture) => architecture is Architecture.X64 ? PackedSize : AlignedSize;
+
+    internal static int DataOffsetOn(Architecture architecture) => architecture is Architecture.X64 ? 4 : 8;
 
     /// <summary>Reads the event at <paramref name="index"/> of an array that epoll_wait filled.</summary>
     internal static void Read(EpollEvent* events, int index, out uint mask, out ulong data)

@@ -33,14 +33,23 @@ internal static unsafe partial class Libc
     internal const int SOL_SOCKET = 1;
     internal const int SO_REUSEADDR = 2;
     internal const int SO_ERROR = 4;
+    internal const int SO_SNDBUF = 7;
+    internal const int SO_RCVBUF = 8;
     internal const int SO_KEEPALIVE = 9;
     internal const int SO_LINGER = 13;
     internal const int SO_REUSEPORT = 15;
     internal const int IPPROTO_TCP = 6;
     internal const int TCP_NODELAY = 1;
+    internal const int TCP_KEEPIDLE = 4;
+    internal const int TCP_KEEPINTVL = 5;
+    internal const int TCP_KEEPCNT = 6;
     internal const int TCP_USER_TIMEOUT = 18;
     internal const int IPPROTO_IPV6 = 41;
     internal const int IPV6_V6ONLY = 26;
+
+    // poll(2): poll.h.
+    internal const short POLLIN = 0x001;
+    internal const short POLLOUT = 0x004;
 
     /// <summary>The most vectors that one writev(2) takes: UIO_MAXIOV.</summary>
     internal const int IOV_MAX = 1024;
@@ -138,7 +147,7 @@ internal static unsafe partial class Libc
         {
             while (true)
             {
-                nint count = recv(descriptor, start, (nuint)buffer.Length, 0);
+                nint count = SystemCall.Receive(descriptor, start, (nuint)buffer.Length);
                 if (count >= 0)
                 {
                     return (int)count;
@@ -161,7 +170,7 @@ internal static unsafe partial class Libc
         {
             while (true)
             {
-                nint count = send(descriptor, start, (nuint)buffer.Length, MSG_NOSIGNAL);
+                nint count = SystemCall.Send(descriptor, start, (nuint)buffer.Length, MSG_NOSIGNAL);
                 if (count >= 0)
                 {
                     return (int)count;
@@ -253,6 +262,14 @@ internal static unsafe partial class Libc
         }
     }
 
+    /// <summary>poll(2) of one descriptor without waiting.</summary>
+    /// <returns>Above 0 when it is ready (an error and a hang-up count), 0 when not, or the negative errno.</returns>
+    internal static int PollNow(int descriptor, short events)
+    {
+        PollEntry entry = new() { Descriptor = descriptor, Events = events };
+        return Result(poll(&entry, 1, 0));
+    }
+
     /// <summary>shutdown(2). ENOTCONN after a reset.</summary>
     /// <returns>0, or the negative errno.</returns>
     internal static int Shutdown(int descriptor, int how) => Result(shutdown(descriptor, how));
@@ -339,12 +356,6 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "write")]
     private static partial nint write(int descriptor, byte* buffer, nuint count);
 
-    [LibraryImport("libc", EntryPoint = "recv")]
-    private static partial nint recv(int descriptor, byte* buffer, nuint count, int flags);
-
-    [LibraryImport("libc", EntryPoint = "send")]
-    private static partial nint send(int descriptor, byte* buffer, nuint count, int flags);
-
     [LibraryImport("libc", EntryPoint = "sendmsg")]
     private static partial nint sendmsg(int descriptor, MessageHeader* message, int flags);
 
@@ -362,6 +373,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "connect")]
     private static partial int connect(int descriptor, byte* address, uint length);
+
+    [LibraryImport("libc", EntryPoint = "poll")]
+    private static partial int poll(PollEntry* entries, nuint count, int timeout);
 
     [LibraryImport("libc", EntryPoint = "shutdown")]
     private static partial int shutdown(int descriptor, int how);

@@ -14,5 +14,8 @@ internal sealed class CallbackWork : IPollerWork
 
     public IPollerWork? Next { get; set; }
 
+    /// <summary>What is called, for the one who asks what held a thread.</summary>
+    public override string ToString() => $"{_callback.Method.DeclaringType}.{_callback.Method.Name}({_state})";
+
     public void Run() => _callback(_state);
 }

@@ -14,14 +14,16 @@ internal sealed class AcceptOperation : SocketOperation, IValueTaskSource<Accept
     }
 
     /// <summary>Waits and accepts. The caller holds the read lock and has seen that the accept would block.</summary>
-    internal ValueTask<AcceptResult> Begin()
+    internal ValueTask<AcceptResult> Begin(CancellationToken cancellationToken)
     {
+        CancelBy(cancellationToken);
         short version = Version;
         if (!ParkOrTry(out OperationOutcome outcome))
         {
             return new ValueTask<AcceptResult>(this, version);
         }
 
+        EndCancellation();
         Fd.Unlock(PollMode.Read);
         return new ValueTask<AcceptResult>(Take(outcome));
     }

@@ -40,6 +40,16 @@ internal struct FdMutex
     private SemaphoreSlim? _readers;
     private SemaphoreSlim? _writers;
 
+    /// <summary>Directions whose lock is held: 0 to 2. Any thread; a moment old.</summary>
+    internal readonly int LocksHeld
+    {
+        get
+        {
+            ulong state = Volatile.Read(in _state);
+            return ((state & ReadLockBit) != 0 ? 1 : 0) + ((state & WriteLockBit) != 0 ? 1 : 0);
+        }
+    }
+
     /// <summary>Adds a user that is neither reader nor writer. Go: <c>fdMutex.incref</c>.</summary>
     /// <returns>False when the descriptor is closed.</returns>
     internal bool TryAddReference()

@@ -8,7 +8,25 @@ internal sealed partial class NetFd
     private AcceptOperation? _idleAccept;
 
     /// <summary>Takes a connection from the queue, or waits for one. Go: <c>FD.Accept</c>.</summary>
-    internal ValueTask<AcceptResult> AcceptAsync() => _mutex.TryLock(PollMode.Read) ? AcceptLocked() : AcceptWhenLocked();
+    internal ValueTask<AcceptResult> AcceptAsync(CancellationToken cancellationToken = default) =>
+        _mutex.TryLock(PollMode.Read) ? AcceptLocked(cancellationToken) : AcceptWhenLocked(cancellationToken);
+
+    /// <summary>Takes a connection from the queue, without waiting.</summary>
+    internal AcceptResult TryAccept()
+    {
+        if (!_mutex.TryLock(PollMode.Read))
+        {
+            return new AcceptResult(Occupied(), null);
+        }
+
+        PollResult prepared = Descriptor.Prepare(PollMode.Read);
+        PollableSocket? accepted = null;
+        OperationOutcome outcome = prepared == PollResult.Ready
+            ? OperationOutcome.From(AcceptOnce(out accepted))
+            : OperationOutcome.From(prepared);
+        Unlock(PollMode.Read);
+        return new AcceptResult(outcome, accepted);
+    }
 
     /// <summary>Takes a connection from the queue, under the read lock. Connections that died while they waited are passed over.</summary>
     internal IoResult AcceptOnce(out PollableSocket? accepted)
@@ -25,27 +43,41 @@ internal sealed partial class NetFd
 
     internal void ReturnAcceptOperation(AcceptOperation operation) => Volatile.Write(ref _idleAccept, operation);
 
-    private ValueTask<AcceptResult> AcceptLocked()
+    private ValueTask<AcceptResult> AcceptLocked(CancellationToken cancellationToken)
     {
-        PollResult prepared = Descriptor.Prepare(PollMode.Read);
-        if (prepared != PollResult.Ready)
-        {
-            Unlock(PollMode.Read);
-            return new ValueTask<AcceptResult>(new AcceptResult(OperationOutcome.From(prepared), null));
-        }
-
-        IoResult result = AcceptOnce(out PollableSocket? accepted);
-        if (result.WouldBlock)
+        OperationOutcome outcome = AcceptFirst(out PollableSocket? accepted);
+        if (outcome.Io.WouldBlock)
         {
             AcceptOperation operation = Interlocked.Exchange(ref _idleAccept, null) ?? new AcceptOperation(this);
-            return operation.Begin();
+            return operation.Begin(cancellationToken);
         }
 
         Unlock(PollMode.Read);
-        return new ValueTask<AcceptResult>(new AcceptResult(OperationOutcome.From(result), accepted));
+        return new ValueTask<AcceptResult>(new AcceptResult(outcome, accepted));
     }
 
-    private async ValueTask<AcceptResult> AcceptWhenLocked() => await LockAsync(PollMode.Read)
-        ? await AcceptLocked()
+    private OperationOutcome AcceptFirst(out PollableSocket? accepted)
+    {
+        accepted = null;
+        PollResult prepared = Descriptor.Prepare(PollMode.Read);
+        if (prepared != PollResult.Ready)
+        {
+            return OperationOutcome.From(prepared);
+        }
+
+        try
+        {
+            return OperationOutcome.From(AcceptOnce(out accepted));
+        }
+#pragma warning disable CA1031 // The exception is the caller's, who gets it with the result, after the lock was left.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return OperationOutcome.From(exception);
+        }
+    }
+
+    private async ValueTask<AcceptResult> AcceptWhenLocked(CancellationToken cancellationToken) => await LockAsync(PollMode.Read, cancellationToken)
+        ? await AcceptLocked(cancellationToken)
         : new AcceptResult(OperationOutcome.From(PollResult.Closing), null);
 }

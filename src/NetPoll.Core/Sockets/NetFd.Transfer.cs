@@ -1,5 +1,4 @@
 using NetPoll.Core.Backends;
-using NetPoll.Core.Interop;
 
 namespace NetPoll.Core.Sockets;
 
@@ -9,6 +8,7 @@ internal sealed partial class NetFd
     // One operation object a direction is kept; a second one lives only where a new operation starts before the last result was taken.
     private ReadOperation? _idleRead;
     private WriteOperation? _idleWrite;
+    private VectoredWriteOperation? _idleVectoredWrite;
 
     // Under the read lock: the last read found the end of what was there, so the next one may park without asking the system. An edge
     // that comes after that read is latched in the slot, since nothing prepares the slot in between.
@@ -16,7 +16,9 @@ internal sealed partial class NetFd
 
     /// <summary>Reads what is there, or waits for it. Go: <c>FD.Read</c>.</summary>
     /// <returns>Bytes; 0 at the end of the stream or for an empty buffer.</returns>
-    internal ValueTask<int> ReadAsync(Memory<byte> buffer) => _mutex.TryLock(PollMode.Read) ? ReadLocked(buffer) : ReadWhenLocked(buffer);
+    internal ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => _mutex.TryLock(PollMode.Read)
+        ? ReadLocked(buffer, cancellationToken)
+        : ReadWhenLocked(buffer, cancellationToken);
 
     /// <summary>Reads what is there.</summary>
     /// <returns>WouldBlock when nothing is there, or another read is in progress.</returns>
@@ -27,15 +29,22 @@ internal sealed partial class NetFd
             return Occupied();
         }
 
-        PollResult prepared = buffer.IsEmpty ? PollResult.Ready : Descriptor.Prepare(PollMode.Read);
-        OperationOutcome outcome = prepared != PollResult.Ready ? OperationOutcome.From(prepared)
-            : OperationOutcome.From(buffer.IsEmpty ? IoResult.Success : ReadOnce(buffer));
-        Unlock(PollMode.Read);
-        return outcome;
+        try
+        {
+            PollResult prepared = buffer.IsEmpty ? PollResult.Ready : Descriptor.Prepare(PollMode.Read);
+            return prepared != PollResult.Ready ? OperationOutcome.From(prepared)
+                : OperationOutcome.From(buffer.IsEmpty ? IoResult.Success : ReadOnce(buffer));
+        }
+        finally
+        {
+            Unlock(PollMode.Read);
+        }
     }
 
     /// <summary>Writes all of it, waiting where need be. Writes of several callers never mix. Go: <c>FD.Write</c>.</summary>
-    internal ValueTask WriteAsync(ReadOnlyMemory<byte> buffer) => _mutex.TryLock(PollMode.Write) ? WriteLocked(buffer) : WriteWhenLocked(buffer);
+    internal ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => _mutex.TryLock(PollMode.Write)
+        ? WriteLocked(buffer, cancellationToken)
+        : WriteWhenLocked(buffer, cancellationToken);
 
     /// <summary>Writes what the system takes now.</summary>
     /// <returns>WouldBlock when it takes nothing, or another write is in progress.</returns>
@@ -46,12 +55,17 @@ internal sealed partial class NetFd
             return Occupied();
         }
 
-        PollResult prepared = Descriptor.Prepare(PollMode.Write);
-        OperationOutcome outcome = prepared != PollResult.Ready
-            ? OperationOutcome.From(prepared)
-            : OperationOutcome.From(_socket.Write(buffer));
-        Unlock(PollMode.Write);
-        return outcome;
+        try
+        {
+            PollResult prepared = Descriptor.Prepare(PollMode.Write);
+            return prepared != PollResult.Ready
+                ? OperationOutcome.From(prepared)
+                : OperationOutcome.From(_socket.Write(buffer));
+        }
+        finally
+        {
+            Unlock(PollMode.Write);
+        }
     }
 
     /// <summary>One read, under the read lock.</summary>
@@ -66,6 +80,7 @@ internal sealed partial class NetFd
 
     /// <summary>Writes until all is taken or the system takes no more, under the write lock.</summary>
     /// <returns>Success when all is taken; WouldBlock to come back; else the error, with <paramref name="written"/> telling how far it got.</returns>
+    /// <exception cref="IOException">The system contradicts itself: it took more than it was offered, or nothing without an error.</exception>
     internal IoResult WriteAll(ReadOnlySpan<byte> buffer, ref int written)
     {
         do
@@ -83,7 +98,7 @@ internal sealed partial class NetFd
 
             if (result.Count == 0 && buffer.Length > 0)
             {
-                return IoResult.Failure(Errno.EPIPE);
+                throw new EndOfStreamException($"The system took no more after {written} of {buffer.Length} bytes, and told no error.");
             }
 
             written += result.Count;
@@ -93,11 +108,71 @@ internal sealed partial class NetFd
         return IoResult.Success;
     }
 
+    /// <summary>As the other form, for several buffers.</summary>
+    internal IoResult WriteAll(ref VectorCursor cursor)
+    {
+        while (!cursor.IsAtEnd)
+        {
+            IoResult result = cursor.WriteOnce(_socket);
+            if (!result.IsSuccess)
+            {
+                return result;
+            }
+
+            if (result.Count == 0)
+            {
+                return IoResult.BrokenPipe;
+            }
+        }
+
+        return IoResult.Success;
+    }
+
+    /// <summary>Writes several buffers, in order and with nothing of another caller between. Go: <c>FD.Writev</c>.</summary>
+    internal async ValueTask WriteAsync(ReadOnlyMemory<ReadOnlyMemory<byte>> buffers, CancellationToken cancellationToken)
+    {
+        if (!_mutex.TryLock(PollMode.Write) && !await LockAsync(PollMode.Write, cancellationToken))
+        {
+            throw ToException(OperationOutcome.From(PollResult.Closing), "write");
+        }
+
+        VectorCursor cursor = new(buffers);
+        PollResult prepared = Descriptor.Prepare(PollMode.Write);
+        OperationOutcome outcome = prepared == PollResult.Ready
+            ? OperationOutcome.From(WriteAll(ref cursor))
+            : OperationOutcome.From(prepared);
+        if (outcome.Io.WouldBlock)
+        {
+            VectoredWriteOperation operation = Interlocked.Exchange(ref _idleVectoredWrite, null) ?? new VectoredWriteOperation(this);
+            await operation.Begin(cursor, cancellationToken);
+            return;
+        }
+
+        Unlock(PollMode.Write);
+        if (!outcome.IsSuccess)
+        {
+            throw ToException(outcome, "write", cursor.Consumed);
+        }
+    }
+
+    /// <summary>Waits until a direction is ready, without a buffer. The end of the stream and an error count as ready.</summary>
+    internal ValueTask<OperationOutcome> WaitReadyAsync(PollMode mode, CancellationToken cancellationToken) =>
+        RawAsync(mode, static (socket, mode) => socket.Probe(mode).IsSuccess, mode, cancellationToken);
+
+    /// <summary>
+    /// Calls somebody with the system's number until he says that he is done, and waits for readiness in between. Go: <c>FD.RawRead</c>,
+    /// <c>FD.RawWrite</c>.
+    /// </summary>
+    internal ValueTask<OperationOutcome> RawAsync(PollMode mode, Func<int, bool> attempt, CancellationToken cancellationToken) =>
+        RawAsync(mode, static (socket, attempt) => attempt(socket.Descriptor), attempt, cancellationToken);
+
+    internal void ReturnVectoredWriteOperation(VectoredWriteOperation operation) => Volatile.Write(ref _idleVectoredWrite, operation);
+
     internal void ReturnReadOperation(ReadOperation operation) => Volatile.Write(ref _idleRead, operation);
 
     internal void ReturnWriteOperation(WriteOperation operation) => Volatile.Write(ref _idleWrite, operation);
 
-    private ValueTask<int> ReadLocked(Memory<byte> buffer)
+    private ValueTask<int> ReadLocked(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         if (buffer.IsEmpty)
         {
@@ -107,10 +182,7 @@ internal sealed partial class NetFd
 
         if (!_isDrained)
         {
-            PollResult prepared = Descriptor.Prepare(PollMode.Read);
-            OperationOutcome outcome = prepared == PollResult.Ready
-                ? OperationOutcome.From(ReadOnce(buffer.Span))
-                : OperationOutcome.From(prepared);
+            OperationOutcome outcome = ReadFirst(buffer);
             if (!outcome.Io.WouldBlock)
             {
                 Unlock(PollMode.Read);
@@ -121,44 +193,113 @@ internal sealed partial class NetFd
         }
 
         ReadOperation operation = Interlocked.Exchange(ref _idleRead, null) ?? new ReadOperation(this);
-        return operation.Begin(buffer);
+        return operation.Begin(buffer, cancellationToken);
     }
 
-    private async ValueTask<int> ReadWhenLocked(Memory<byte> buffer)
+    private OperationOutcome ReadFirst(Memory<byte> buffer)
     {
-        if (!await LockAsync(PollMode.Read))
+        PollResult prepared = Descriptor.Prepare(PollMode.Read);
+        if (prepared != PollResult.Ready)
+        {
+            return OperationOutcome.From(prepared);
+        }
+
+        try
+        {
+            return OperationOutcome.From(ReadOnce(buffer.Span));
+        }
+#pragma warning disable CA1031 // The exception is the caller's, who gets it with the result, after the lock was left.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return OperationOutcome.From(exception);
+        }
+    }
+
+    private async ValueTask<int> ReadWhenLocked(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (!await LockAsync(PollMode.Read, cancellationToken))
         {
             throw ToException(OperationOutcome.From(PollResult.Closing), "read");
         }
 
-        return await ReadLocked(buffer);
+        return await ReadLocked(buffer, cancellationToken);
     }
 
-    private ValueTask WriteLocked(ReadOnlyMemory<byte> buffer)
+    private ValueTask WriteLocked(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
-        PollResult prepared = Descriptor.Prepare(PollMode.Write);
         int written = 0;
-        OperationOutcome outcome = prepared == PollResult.Ready
-            ? OperationOutcome.From(WriteAll(buffer.Span, ref written))
-            : OperationOutcome.From(prepared);
+        OperationOutcome outcome = WriteFirst(buffer, ref written);
         if (outcome.Io.WouldBlock)
         {
             WriteOperation operation = Interlocked.Exchange(ref _idleWrite, null) ?? new WriteOperation(this);
-            return operation.Begin(buffer, written);
+            return operation.Begin(buffer, written, cancellationToken);
         }
 
         Unlock(PollMode.Write);
         return outcome.IsSuccess ? ValueTask.CompletedTask : ValueTask.FromException(ToException(outcome, "write", written));
     }
 
-    private async ValueTask WriteWhenLocked(ReadOnlyMemory<byte> buffer)
+    private OperationOutcome WriteFirst(ReadOnlyMemory<byte> buffer, ref int written)
     {
-        if (!await LockAsync(PollMode.Write))
+        PollResult prepared = Descriptor.Prepare(PollMode.Write);
+        if (prepared != PollResult.Ready)
+        {
+            return OperationOutcome.From(prepared);
+        }
+
+        try
+        {
+            return OperationOutcome.From(WriteAll(buffer.Span, ref written));
+        }
+#pragma warning disable CA1031 // As for reads.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return OperationOutcome.From(exception);
+        }
+    }
+
+    private async ValueTask WriteWhenLocked(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (!await LockAsync(PollMode.Write, cancellationToken))
         {
             throw ToException(OperationOutcome.From(PollResult.Closing), "write");
         }
 
-        await WriteLocked(buffer);
+        await WriteLocked(buffer, cancellationToken);
+    }
+
+    private async ValueTask<OperationOutcome> RawAsync<TState>(
+        PollMode mode, Func<PollableSocket, TState, bool> attempt, TState state, CancellationToken cancellationToken)
+    {
+        if (!_mutex.TryLock(mode) && !await LockAsync(mode, cancellationToken))
+        {
+            return OperationOutcome.From(PollResult.Closing);
+        }
+
+        try
+        {
+            OperationOutcome outcome = OperationOutcome.From(Descriptor.Prepare(mode));
+            ReadinessOperation? wait = null;
+            if (mode == PollMode.Read)
+            {
+                // Somebody else's system call comes in between: what the last read saw says nothing any more.
+                _isDrained = false;
+            }
+
+            while (outcome.IsSuccess && !attempt(_socket, state))
+            {
+                wait ??= new ReadinessOperation(this, mode);
+                outcome = await wait.Begin(cancellationToken);
+            }
+
+            return outcome;
+        }
+        finally
+        {
+            Unlock(mode);
+        }
     }
 
     // The lock was not free: closed, or somebody else's for now.
@@ -170,6 +311,6 @@ internal sealed partial class NetFd
         }
 
         RemoveReference();
-        return OperationOutcome.From(IoResult.Failure(Errno.EAGAIN));
+        return OperationOutcome.From(IoResult.TryAgain);
     }
 }

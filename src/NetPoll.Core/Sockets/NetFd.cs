@@ -6,7 +6,7 @@ namespace NetPoll.Core.Sockets;
 
 /// <summary>A reference-counted descriptor: closing it frees whoever waits, and its number lives until the last user has left.</summary>
 /// <remarks>Any thread. Go: <c>internal/poll.FD</c>.</remarks>
-internal sealed partial class NetFd
+internal sealed partial class NetFd : IDescriptorUser
 {
     private readonly PollableSocket _socket;
     private readonly TaskCompletionSource _destroyed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -22,20 +22,31 @@ internal sealed partial class NetFd
 
     internal Poller Poller { get; }
 
+    /// <summary>The public handle, which whoever waits keeps alive by this: only one that is forgotten and does not wait is collected.</summary>
+    internal object? Owner { get; set; }
+
     internal PollDescriptor Descriptor { get; }
 
-    internal IPEndPoint? LocalEndPoint { get; }
+    internal IPEndPoint? LocalEndPoint { get; private set; }
 
     internal IPEndPoint? RemoteEndPoint => _socket.RemoteEndPoint;
 
     /// <summary>The system's number; somebody else's after the close.</summary>
     internal int Number => _socket.Descriptor;
 
+    /// <inheritdoc/>
+    public int OperationsInProgress => _mutex.LocksHeld;
+
     /// <summary>Takes a socket in. On an error the socket is still the caller's.</summary>
     internal static IoResult Open(Poller poller, PollableSocket socket, out NetFd? fd)
     {
         IoResult result = poller.Open(socket, out PollDescriptor? descriptor);
         fd = result.IsSuccess ? new NetFd(poller, socket, descriptor!) : null;
+        if (fd is not null)
+        {
+            descriptor!.User = fd;
+        }
+
         return result;
     }
 
@@ -71,6 +82,9 @@ internal sealed partial class NetFd
         return PollResult.Ready;
     }
 
+    /// <summary>How long until a direction's deadline.</summary>
+    internal TimeSpan? TimeLeft(PollMode mode) => Descriptor.TimeLeft(mode, Poller.Clock.Nanoseconds);
+
     /// <summary>Ends one direction.</summary>
     internal OperationOutcome Shutdown(PollMode mode)
     {
@@ -82,6 +96,40 @@ internal sealed partial class NetFd
         IoResult result = _socket.Shutdown(mode);
         RemoveReference();
         return OperationOutcome.From(result);
+    }
+
+    /// <summary>Reads an option.</summary>
+    internal OperationOutcome GetOption(SocketSetting setting, out int value)
+    {
+        value = 0;
+        if (!_mutex.TryAddReference())
+        {
+            return OperationOutcome.From(PollResult.Closing);
+        }
+
+        IoResult result = _socket.GetOption(setting, out value);
+        RemoveReference();
+        return OperationOutcome.From(result);
+    }
+
+    /// <summary>Calls somebody with the system's number, which stays ours for the length of the call. Go: <c>FD.RawControl</c>.</summary>
+    internal OperationOutcome RawControl(Action<int> control)
+    {
+        if (!_mutex.TryAddReference())
+        {
+            return OperationOutcome.From(PollResult.Closing);
+        }
+
+        try
+        {
+            control(_socket.Descriptor);
+        }
+        finally
+        {
+            RemoveReference();
+        }
+
+        return OperationOutcome.From(IoResult.Success);
     }
 
     /// <summary>Sets an option.</summary>
@@ -111,7 +159,7 @@ internal sealed partial class NetFd
 
     /// <summary>Takes a direction's lock, after those who came before.</summary>
     /// <returns>False when the descriptor is closed.</returns>
-    private async ValueTask<bool> LockAsync(PollMode mode)
+    private async ValueTask<bool> LockAsync(PollMode mode, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -124,7 +172,8 @@ internal sealed partial class NetFd
                 case LockAttempt.Closed:
                     return false;
                 default:
-                    await turn!.WaitAsync();
+                    // One who is cancelled stays counted: some unlock then releases once too often, and the next in line looks in vain, once.
+                    await turn!.WaitAsync(cancellationToken);
                     break;
             }
         }

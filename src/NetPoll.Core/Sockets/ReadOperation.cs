@@ -14,9 +14,10 @@ internal sealed class ReadOperation : SocketOperation, IValueTaskSource<int>
     }
 
     /// <summary>Waits and reads. The caller holds the read lock and has seen that the read would block.</summary>
-    internal ValueTask<int> Begin(Memory<byte> buffer)
+    internal ValueTask<int> Begin(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         _buffer = buffer;
+        CancelBy(cancellationToken);
         short version = Version;
         if (!ParkOrTry(out OperationOutcome outcome))
         {
@@ -24,19 +25,20 @@ internal sealed class ReadOperation : SocketOperation, IValueTaskSource<int>
         }
 
         _buffer = default;
+        EndCancellation();
         Fd.Unlock(PollMode.Read);
+        Exception? failure = outcome.IsSuccess ? null : ToException(outcome, "read");
         Fd.ReturnReadOperation(this);
-        return outcome.IsSuccess
-            ? new ValueTask<int>(outcome.Io.Count)
-            : ValueTask.FromException<int>(Fd.ToException(outcome, "read"));
+        return failure is null ? new ValueTask<int>(outcome.Io.Count) : ValueTask.FromException<int>(failure);
     }
 
     int IValueTaskSource<int>.GetResult(short token)
     {
         OperationOutcome outcome = TakeOutcome(token);
         _buffer = default;
+        Exception? failure = outcome.IsSuccess ? null : ToException(outcome, "read");
         Fd.ReturnReadOperation(this);
-        return outcome.IsSuccess ? outcome.Io.Count : throw Fd.ToException(outcome, "read");
+        return failure is null ? outcome.Io.Count : throw failure;
     }
 
     ValueTaskSourceStatus IValueTaskSource<int>.GetStatus(short token) => StatusOf(token);

@@ -12,7 +12,7 @@ namespace NetPoll.Core.Sockets;
 /// the poller if it was registered there, else on the captured context or the thread pool; never inside the call that freed the waiter.
 /// Go: the loops of <c>FD.Read</c>, <c>FD.Write</c>, <c>FD.Accept</c>.
 /// </remarks>
-internal abstract class SocketOperation : IPollWaiter, IPollerWork
+internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolWorkItem
 {
     private static readonly Action<object?> CompletedMark = static _ => throw new InvalidOperationException("The completion mark was invoked.");
 
@@ -25,6 +25,7 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
     // Order    the outcome is written before the CAS. Whoever comes second queues the continuation, so it is queued once. If Complete
     //          comes first its CAS is its last touch of this object: from then on the awaiting code may take the result at any time.
     // Proof    SocketOperationTests.
+
     private object? _continuationState;
     private object? _context;
     private ExecutionContext? _executionContext;
@@ -32,6 +33,16 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
     private bool _isCompleted;
     private bool _isContinuationQueued;
     private OperationOutcome _outcome;
+
+    private CancellationToken _token;
+    private CancellationTokenRegistration _cancellation;
+    private bool _isCancelled;
+    // Word     whether this wait's token was cancelled.
+    // Writers  the token's callback, which cannot run any more once the registration is disposed: before the object is reused.
+    // Race     a cancellation between the operation's last look and its park; and one that comes when the wait is over.
+    // Order    park: CAS into the slot, then look here. cancel: Exchange here, then CAS out of the slot. Both are full fences. Whoever
+    //          takes the operation out of the slot resumes it, once; readiness that was taken first wins.
+    // Proof    CancellationTests.
 
     protected SocketOperation(NetFd fd, PollMode mode)
     {
@@ -47,6 +58,12 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
     /// <summary>The version that the next awaited task carries.</summary>
     protected short Version { get; private set; }
 
+    /// <summary>Whether closing and deadlines are not looked at: the system still owns what the wait is about.</summary>
+    protected virtual bool IsUncancelable => false;
+
+    /// <summary>Whether it holds the direction's lock and leaves it when it completes.</summary>
+    protected virtual bool HoldsLock => true;
+
     // The flag is for a registered continuation, which alone looks at it.
     private bool IsCompleted => ReferenceEquals(Volatile.Read(ref _continuation), CompletedMark) || _isCompleted;
 
@@ -54,7 +71,22 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
     public void Resume(PollSignals signals)
     {
         OperationOutcome outcome;
-        bool isDone = Fd.Descriptor.FinishWait(_mode) ? TryOrPark(out outcome) : ParkOrTry(out outcome);
+        bool isDone;
+        if (Fd.Descriptor.FinishWait(_mode))
+        {
+            outcome = Attempt();
+            isDone = !outcome.Io.WouldBlock;
+            if (!isDone)
+            {
+                Fd.Poller.CountSpuriousWakeup();
+                isDone = ParkOrTry(out outcome);
+            }
+        }
+        else
+        {
+            isDone = ParkOrTry(out outcome);
+        }
+
         if (isDone)
         {
             Complete(outcome);
@@ -78,20 +110,61 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
         }
     }
 
+    /// <inheritdoc/>
+    void IThreadPoolWorkItem.Execute() => InvokeContinuation();
+
+    /// <summary>Who waits, for the one who asks what held a thread.</summary>
+    public override string ToString() => $"{GetType().Name} of {(object?)Fd.RemoteEndPoint ?? Fd.LocalEndPoint}, continued by {_continuationState ?? "nobody"}";
+
     /// <summary>One attempt, never blocking; EINTR was retried below.</summary>
     protected abstract IoResult Try();
+
+    /// <summary>Ties the operation to a token, before it parks.</summary>
+    protected void CancelBy(CancellationToken token)
+    {
+        if (token.CanBeCanceled)
+        {
+            _token = token;
+            _cancellation = token.UnsafeRegister(static state => ((SocketOperation)state!).Cancel(), this);
+        }
+    }
+
+    /// <summary>The operation ended without having been awaited: its token has nothing more to say.</summary>
+    protected void EndCancellation()
+    {
+        if (_cancellation != default)
+        {
+            // Waits for a callback that runs: after this none can, so the object may be reused.
+            _cancellation.Dispose();
+            _cancellation = default;
+            _isCancelled = false;
+        }
+    }
+
+    /// <summary>The exception of the awaitable surface.</summary>
+    protected Exception ToException(OperationOutcome outcome, string operation, long bytesTransferred = 0) => outcome.IsCancelled
+        ? new OperationCanceledException(_token)
+        : Fd.ToException(outcome, operation, bytesTransferred);
 
     /// <summary>Parks first, since the caller has just seen that it would block.</summary>
     /// <returns>True: done without waiting; the caller holds the lock. False: parked, and nothing of this object may be touched.</returns>
     protected bool ParkOrTry(out OperationOutcome outcome)
     {
+        short version = Version;
+        bool canBeCancelled = _cancellation != default;
         while (true)
         {
+            if (canBeCancelled && Volatile.Read(ref _isCancelled))
+            {
+                outcome = OperationOutcome.Cancelled;
+                return true;
+            }
+
             Fd.Poller.Arm(Fd.Descriptor, _mode);
-            if (Fd.Descriptor.TryPark(_mode, this, out PollResult result))
+            if (TryPark(out PollResult result))
             {
                 outcome = default;
-                return false;
+                return canBeCancelled && TryWithdrawCancelled(version, out outcome);
             }
 
             if (result != PollResult.Ready)
@@ -100,10 +173,9 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
                 return true;
             }
 
-            IoResult attempt = Try();
-            if (!attempt.WouldBlock)
+            outcome = Attempt();
+            if (!outcome.Io.WouldBlock)
             {
-                outcome = OperationOutcome.From(attempt);
                 return true;
             }
         }
@@ -112,14 +184,25 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
     protected ValueTaskSourceStatus StatusOf(short token)
     {
         CheckToken(token);
-        return !IsCompleted ? ValueTaskSourceStatus.Pending
-            : _outcome.IsSuccess ? ValueTaskSourceStatus.Succeeded
+        if (!IsCompleted)
+        {
+            return ValueTaskSourceStatus.Pending;
+        }
+
+        return _outcome.IsSuccess ? ValueTaskSourceStatus.Succeeded
+            : _outcome.IsCancelled ? ValueTaskSourceStatus.Canceled
             : ValueTaskSourceStatus.Faulted;
     }
 
     protected void Register(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
     {
         CheckToken(token);
+        if (Volatile.Read(ref _continuation) is { } earlier && !ReferenceEquals(earlier, CompletedMark))
+        {
+            // Before anything of the first registration is overwritten.
+            ThrowAwaitedTwice();
+        }
+
         _continuationState = state;
         _executionContext = (flags & ValueTaskSourceOnCompletedFlags.FlowExecutionContext) != 0 ? ExecutionContext.Capture() : null;
         _resumesOnPoller = Fd.Poller.IsCurrent;
@@ -136,7 +219,7 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
 
         if (!ReferenceEquals(seen, CompletedMark))
         {
-            throw new InvalidOperationException("A waiting operation was awaited twice.");
+            ThrowAwaitedTwice();
         }
 
         // Never inside this call: the caller is still on its way out.
@@ -155,6 +238,7 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
         }
 
         OperationOutcome outcome = _outcome;
+        EndCancellation();
         Version++;
         _isCompleted = false;
         _continuation = null;
@@ -164,22 +248,70 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
         return outcome;
     }
 
-    private bool TryOrPark(out OperationOutcome outcome)
+    private bool TryPark(out PollResult result)
     {
-        IoResult attempt = Try();
-        if (attempt.WouldBlock)
+        if (IsUncancelable)
         {
-            return ParkOrTry(out outcome);
+            result = PollResult.Ready;
+            return Fd.Descriptor.TryParkUncancelable(_mode, this);
         }
 
-        outcome = OperationOutcome.From(attempt);
+        return Fd.Descriptor.TryPark(_mode, this, out result);
+    }
+
+    // The token may have been cancelled between the last look and the park; its callback then found nothing to take out.
+    private bool TryWithdrawCancelled(short version, out OperationOutcome outcome)
+    {
+        outcome = default;
+        if (!Volatile.Read(ref _isCancelled) || !Fd.Descriptor.TryWithdraw(_mode, this))
+        {
+            return false;
+        }
+
+        if (Version != version)
+        {
+            // That wait is over, and this was the object's next one: it parks again by itself.
+            Schedule(PollSignals.None);
+            return false;
+        }
+
+        outcome = OperationOutcome.Cancelled;
         return true;
+    }
+
+    // Whatever an attempt throws ends the operation, or its lock would be held and its caller wait for ever.
+    private OperationOutcome Attempt()
+    {
+        try
+        {
+            return OperationOutcome.From(Try());
+        }
+#pragma warning disable CA1031 // The exception is the awaiting code's, which gets it with the result.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return OperationOutcome.From(exception);
+        }
+    }
+
+    // Any thread.
+    private void Cancel()
+    {
+        Interlocked.Exchange(ref _isCancelled, true);
+        if (Fd.Descriptor.TryWithdraw(_mode, this))
+        {
+            Schedule(PollSignals.None);
+        }
     }
 
     private void Complete(OperationOutcome outcome)
     {
         _outcome = outcome;
-        Fd.Unlock(_mode);
+        if (HoldsLock)
+        {
+            Fd.Unlock(_mode);
+        }
+
         if (Interlocked.CompareExchange(ref _continuation, CompletedMark, null) is null)
         {
             return;
@@ -220,7 +352,8 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
                     scheduler);
                 break;
             default:
-                ThreadPool.UnsafeQueueUserWorkItem(static operation => operation.InvokeContinuation(), this, preferLocal: false);
+                // The operation is its own work item: nothing is allocated.
+                ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
                 break;
         }
     }
@@ -249,6 +382,8 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork
             _context = TaskScheduler.Current;
         }
     }
+
+    private static void ThrowAwaitedTwice() => throw new InvalidOperationException("A waiting operation was awaited twice.");
 
     private void CheckToken(short token)
     {

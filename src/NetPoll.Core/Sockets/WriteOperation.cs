@@ -17,9 +17,11 @@ internal sealed class WriteOperation : SocketOperation, IValueTaskSource
     /// <summary>Waits and writes. The caller holds the write lock and has seen that the write would block.</summary>
     /// <param name="buffer">All of it.</param>
     /// <param name="written">How much of it the system has taken already.</param>
-    internal ValueTask Begin(ReadOnlyMemory<byte> buffer, int written)
+    /// <param name="cancellationToken">Ends the wait.</param>
+    internal ValueTask Begin(ReadOnlyMemory<byte> buffer, int written, CancellationToken cancellationToken)
     {
         _buffer = buffer;
+        CancelBy(cancellationToken);
         _written = written;
         short version = Version;
         if (!ParkOrTry(out OperationOutcome outcome))
@@ -28,19 +30,22 @@ internal sealed class WriteOperation : SocketOperation, IValueTaskSource
         }
 
         int count = Clear();
+        EndCancellation();
         Fd.Unlock(PollMode.Write);
+        Exception? failure = outcome.IsSuccess ? null : ToException(outcome, "write", count);
         Fd.ReturnWriteOperation(this);
-        return outcome.IsSuccess ? ValueTask.CompletedTask : ValueTask.FromException(Fd.ToException(outcome, "write", count));
+        return failure is null ? ValueTask.CompletedTask : ValueTask.FromException(failure);
     }
 
     void IValueTaskSource.GetResult(short token)
     {
         OperationOutcome outcome = TakeOutcome(token);
         int count = Clear();
+        Exception? failure = outcome.IsSuccess ? null : ToException(outcome, "write", count);
         Fd.ReturnWriteOperation(this);
-        if (!outcome.IsSuccess)
+        if (failure is not null)
         {
-            throw Fd.ToException(outcome, "write", count);
+            throw failure;
         }
     }
 

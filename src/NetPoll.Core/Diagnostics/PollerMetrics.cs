@@ -1,0 +1,77 @@
+using System.Diagnostics.Metrics;
+
+namespace NetPoll.Core.Diagnostics;
+
+/// <summary>The meter <c>NetPoll.Core</c>: what every poller of the process does, read when somebody listens.</summary>
+internal static class PollerMetrics
+{
+    private static readonly Meter Meter = new("NetPoll.Core");
+    private static readonly Lock Gate = new();
+    private static readonly List<Poller> Live = [];
+
+    private static readonly Counter<long> Shed = Meter.CreateCounter<long>(
+        "netpoll.listener.shed", "{connection}", "Connections closed unserved because the process was out of descriptors");
+
+    private static readonly Counter<long> Stalls = Meter.CreateCounter<long>(
+        "netpoll.poller.stalls", "{stall}", "Times that something held a poller's thread for too long");
+
+    static PollerMetrics()
+    {
+        Gauge("netpoll.poller.descriptors", "{descriptor}", "Descriptors that are watched", static snapshot => snapshot.Monitored);
+        Gauge("netpoll.poller.readers", "{waiter}", "Waiters parked for reading", static snapshot => snapshot.ReadersParked);
+        Gauge("netpoll.poller.writers", "{waiter}", "Waiters parked for writing", static snapshot => snapshot.WritersParked);
+        Gauge("netpoll.poller.run_queue.length", "{work}", "Work that waits for the poller's thread", static snapshot => snapshot.Runnable);
+        Gauge("netpoll.deadlines.armed", "{deadline}", "Deadlines that are set and have not passed", static snapshot => snapshot.DeadlinesArmed);
+        Count("netpoll.deadlines.fired", "{reminder}", "Reminders by the wheel", static snapshot => snapshot.DeadlinesFired);
+        Count("netpoll.poller.waits", "{wait}", "Waits on the system", static snapshot => snapshot.Waits);
+        Count("netpoll.poller.events", "{event}", "Events that the waits returned", static snapshot => snapshot.EventsReturned);
+        Count("netpoll.poller.stale_events", "{event}", "Events of descriptors that had changed hands", static snapshot => snapshot.StaleEvents);
+        Count("netpoll.poller.spurious_wakeups", "{wakeup}", "Wake-ups after which nothing was there", static snapshot => snapshot.SpuriousWakeups);
+        Count("netpoll.poller.wakeups", "{wakeup}", "Wake-ups of a sleeping poller by another thread", static snapshot => snapshot.WakeupsSent);
+        _ = Meter.CreateObservableGauge(
+            "netpoll.poller.turn.max",
+            static () => Measure(static snapshot => snapshot.LongestTurn.TotalSeconds),
+            "s",
+            "The longest time between two waits");
+    }
+
+    internal static void Add(Poller poller)
+    {
+        lock (Gate)
+        {
+            Live.Add(poller);
+        }
+    }
+
+    internal static void Remove(Poller poller)
+    {
+        lock (Gate)
+        {
+            Live.Remove(poller);
+        }
+    }
+
+    internal static void ConnectionShed() => Shed.Add(1);
+
+    internal static void Stalled(string poller) => Stalls.Add(1, Tag(poller));
+
+    private static void Gauge(string name, string unit, string description, Func<PollerSnapshot, long> figure) =>
+        _ = Meter.CreateObservableUpDownCounter(name, () => Measure(figure), unit, description);
+
+    private static void Count(string name, string unit, string description, Func<PollerSnapshot, long> figure) =>
+        _ = Meter.CreateObservableCounter(name, () => Measure(figure), unit, description);
+
+    private static IEnumerable<Measurement<T>> Measure<T>(Func<PollerSnapshot, T> figure)
+        where T : struct
+    {
+        Poller[] pollers;
+        lock (Gate)
+        {
+            pollers = [.. Live];
+        }
+
+        return pollers.Select(poller => new Measurement<T>(figure(poller.Snapshot()), Tag(poller.Name)));
+    }
+
+    private static KeyValuePair<string, object?> Tag(string poller) => new("netpoll.poller", poller);
+}

@@ -1,0 +1,126 @@
+namespace NetPoll.Core;
+
+/// <summary>A connection as a stream, so that <c>SslStream</c> and <c>StreamReader</c> work on it.</summary>
+/// <remarks>
+/// A read into an empty buffer waits until something is there, as .NET's own network stream does. The timeouts are deadlines that are set
+/// anew for each operation. The blocking forms must not be used on a poller's thread.
+/// </remarks>
+internal sealed class NetConnectionStream : Stream
+{
+    private readonly NetConnection _connection;
+    private int _readTimeout = Timeout.Infinite;
+    private int _writeTimeout = Timeout.Infinite;
+
+    internal NetConnectionStream(NetConnection connection) => _connection = connection;
+
+    public override bool CanRead => true;
+
+    public override bool CanWrite => true;
+
+    public override bool CanSeek => false;
+
+    public override bool CanTimeout => true;
+
+    public override int ReadTimeout
+    {
+        get => _readTimeout;
+        set => _readTimeout = CheckTimeout(value);
+    }
+
+    public override int WriteTimeout
+    {
+        get => _writeTimeout;
+        set => _writeTimeout = CheckTimeout(value);
+    }
+
+    public override long Length => throw new NotSupportedException("A connection has no length.");
+
+    public override long Position
+    {
+        get => throw new NotSupportedException("A connection has no position.");
+        set => throw new NotSupportedException("A connection has no position.");
+    }
+
+    public override void Flush()
+    {
+        // Nothing is held back.
+    }
+
+    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        if (_readTimeout != Timeout.Infinite)
+        {
+            _connection.SetReadDeadline(Deadline.After(TimeSpan.FromMilliseconds(_readTimeout)));
+        }
+
+        return buffer.IsEmpty ? WaitAsync(cancellationToken) : _connection.ReadAsync(buffer, cancellationToken);
+    }
+
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        if (_writeTimeout != Timeout.Infinite)
+        {
+            _connection.SetWriteDeadline(Deadline.After(TimeSpan.FromMilliseconds(_writeTimeout)));
+        }
+
+        return _connection.WriteAsync(buffer, cancellationToken);
+    }
+
+    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override int Read(byte[] buffer, int offset, int count)
+    {
+        ThrowOnPoller();
+        return ReadAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
+    }
+
+    public override void Write(byte[] buffer, int offset, int count)
+    {
+        ThrowOnPoller();
+        WriteAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
+    }
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException("A connection cannot seek.");
+
+    public override void SetLength(long value) => throw new NotSupportedException("A connection has no length.");
+
+    public override async ValueTask DisposeAsync()
+    {
+        await _connection.DisposeAsync();
+        await base.DisposeAsync();
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _connection.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private static int CheckTimeout(int milliseconds) => milliseconds is > 0 or Timeout.Infinite
+        ? milliseconds
+        : throw new ArgumentOutOfRangeException(nameof(milliseconds), milliseconds, "Expected milliseconds above 0, or Timeout.Infinite.");
+
+    private static void ThrowOnPoller()
+    {
+        if (Poller.Current is { } poller)
+        {
+            throw new InvalidOperationException($"A blocking read or write on the thread of {poller} would wait for itself: use the asynchronous form.");
+        }
+    }
+
+    private async ValueTask<int> WaitAsync(CancellationToken cancellationToken)
+    {
+        await _connection.WaitReadableAsync(cancellationToken);
+        return 0;
+    }
+}

@@ -1,0 +1,198 @@
+using System.Net;
+using System.Net.Sockets;
+using NetPoll.Core.Backends;
+using NetPoll.Core.Sockets;
+
+namespace NetPoll.Core;
+
+/// <summary>Makes connections. One dialer may make many at once, from any thread; not to be changed meanwhile.</summary>
+/// <remarks>Go: <c>net.Dialer</c>.</remarks>
+public sealed class NetDialer
+{
+    /// <summary>How long a whole attempt may take, the look-up of a name included. Default: as long as the system tries.</summary>
+    public TimeSpan Timeout { get; set; } = System.Threading.Timeout.InfiniteTimeSpan;
+
+    /// <summary>
+    /// How long the attempt at one address of a host has for itself before the next address is tried beside it. Default 250 ms (RFC 8305).
+    /// </summary>
+    public TimeSpan FallbackDelay { get; set; } = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>The address to come from; null lets the system choose.</summary>
+    public IPEndPoint? LocalEndPoint { get; set; }
+
+    /// <summary>Where the connections live; null for the default group.</summary>
+    public PollerGroup? Group { get; set; }
+
+    /// <summary>Turns a host's name into addresses. Default: the system's.</summary>
+    public Func<string, CancellationToken, Task<IPAddress[]>> Resolver { get; set; } = static (host, token) => Dns.GetHostAddressesAsync(host, token);
+
+    /// <summary>Connects to an address.</summary>
+    /// <exception cref="DeadlineExceededException">The timeout has passed.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <exception cref="IOException">Refused or unreachable; the inner exception has the system's error.</exception>
+    public async ValueTask<NetConnection> ConnectAsync(IPEndPoint endPoint, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(endPoint);
+        cancellationToken.ThrowIfCancellationRequested();
+        return await ConnectAsync(endPoint, StartGroup(), DeadlineOfAttempt(), cancellationToken);
+    }
+
+    /// <summary>Connects to a host by its name or its address in text.</summary>
+    /// <param name="host">The name.</param>
+    /// <param name="port">1 to 65,535.</param>
+    /// <param name="cancellationToken">Ends every attempt.</param>
+    /// <remarks>
+    /// A host with several addresses is tried at one after the other, families in turn, each beside those before it after
+    /// <see cref="FallbackDelay"/> or when one has failed. The first connection wins; the others are closed (Happy Eyeballs).
+    /// </remarks>
+    /// <inheritdoc cref="ConnectAsync(IPEndPoint, CancellationToken)" path="/exception"/>
+    /// <exception cref="SocketException">The name has no address.</exception>
+    public async ValueTask<NetConnection> ConnectAsync(string host, int port, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(host);
+        ArgumentOutOfRangeException.ThrowIfLessThan(port, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(port, IPEndPoint.MaxPort);
+        PollerGroup group = StartGroup();
+        TimeProvider time = group.Pollers[0].TimeProvider;
+        using CancellationTokenSource timeout = new(Timeout, time);
+        using CancellationTokenSource attempts = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
+        try
+        {
+            IPAddress[] addresses = IPAddress.TryParse(host, out IPAddress? literal) ? [literal] : await Resolver(host, attempts.Token);
+            return addresses.Length == 0
+                ? throw new SocketException((int)SocketError.HostNotFound, $"The host '{host}' has no address.")
+                : await RaceAsync(Interleave(addresses), port, group, time, attempts);
+        }
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new DeadlineExceededException($"connect {host}:{port}: no connection within {Timeout}.");
+        }
+    }
+
+    /// <summary>The order of the attempts: families in turn, beginning with the first address's. RFC 8305, section 4.</summary>
+    internal static List<IPAddress> Interleave(IReadOnlyList<IPAddress> addresses)
+    {
+        AddressFamily preferred = addresses[0].AddressFamily;
+        Queue<IPAddress> first = new(addresses.Where(address => address.AddressFamily == preferred));
+        Queue<IPAddress> second = new(addresses.Where(address => address.AddressFamily != preferred));
+        List<IPAddress> order = new(addresses.Count);
+        while (first.Count + second.Count > 0)
+        {
+            if (first.TryDequeue(out IPAddress? one))
+            {
+                order.Add(one);
+            }
+
+            if (second.TryDequeue(out IPAddress? other))
+            {
+                order.Add(other);
+            }
+        }
+
+        return order;
+    }
+
+    private async Task<NetConnection> RaceAsync(
+        List<IPAddress> addresses, int port, PollerGroup group, TimeProvider time, CancellationTokenSource attempts)
+    {
+        List<Task<NetConnection>> running = [];
+        Exception? failure = null;
+        int next = 0;
+        try
+        {
+            while (true)
+            {
+                if (next < addresses.Count)
+                {
+                    running.Add(ConnectAsync(new IPEndPoint(addresses[next++], port), group, Deadline.None, attempts.Token).AsTask());
+                }
+
+                Task<NetConnection>? ended = await FirstToEndAsync(running, next < addresses.Count, time, attempts.Token);
+                if (ended is null)
+                {
+                    // The stagger is over: the next address runs beside those before it.
+                    continue;
+                }
+
+                running.Remove(ended);
+                try
+                {
+                    return await ended;
+                }
+                catch (IOException exception)
+                {
+                    failure ??= exception;
+                }
+
+                if (running.Count == 0 && next == addresses.Count)
+                {
+                    throw addresses.Count == 1 ? failure : new IOException($"connect port {port}: none of {addresses.Count} addresses answered ({string.Join(", ", addresses)}).", failure);
+                }
+            }
+        }
+        finally
+        {
+            await attempts.CancelAsync();
+            foreach (Task<NetConnection> loser in running)
+            {
+                await CloseLoserAsync(loser);
+            }
+        }
+    }
+
+    private async Task<Task<NetConnection>?> FirstToEndAsync(
+        List<Task<NetConnection>> running, bool hasMore, TimeProvider time, CancellationToken cancellationToken)
+    {
+        Task<Task<NetConnection>> any = Task.WhenAny(running);
+        if (!hasMore)
+        {
+            return await any;
+        }
+
+        using CancellationTokenSource stagger = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task delay = Task.Delay(FallbackDelay, time, stagger.Token);
+        Task first = await Task.WhenAny(any, delay);
+        await stagger.CancelAsync();
+        cancellationToken.ThrowIfCancellationRequested();
+        return first == delay ? null : await any;
+    }
+
+    // An attempt that lost may have connected all the same.
+    private static async Task CloseLoserAsync(Task<NetConnection> loser)
+    {
+        try
+        {
+            await (await loser).CloseAsync();
+        }
+        catch (Exception exception) when (exception is IOException or OperationCanceledException or DeadlineExceededException or ObjectDisposedException)
+        {
+            // It did not: nothing to close.
+        }
+    }
+
+    private async ValueTask<NetConnection> ConnectAsync(IPEndPoint endPoint, PollerGroup group, Deadline deadline, CancellationToken cancellationToken)
+    {
+        (OperationOutcome outcome, NetFd? fd) = await NetFd.ConnectAsync(group.Choose(), group.Platform, endPoint, LocalEndPoint, deadline, cancellationToken);
+        if (outcome.IsCancelled)
+        {
+            throw new OperationCanceledException(cancellationToken);
+        }
+
+        if (!outcome.IsSuccess)
+        {
+            throw outcome.ToException("connect", endPoint);
+        }
+
+        _ = fd!.SetOption(SocketSetting.NoDelay, 1);
+        return new NetConnection(fd);
+    }
+
+    private PollerGroup StartGroup()
+    {
+        PollerGroup group = Group ?? PollerGroup.Default;
+        group.Start();
+        return group;
+    }
+
+    private Deadline DeadlineOfAttempt() => Deadline.After(Timeout);
+}

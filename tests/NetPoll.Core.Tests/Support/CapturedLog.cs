@@ -1,0 +1,22 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+
+namespace NetPoll.Core.Tests.Support;
+
+/// <summary>A logger that keeps what it is told.</summary>
+internal sealed class CapturedLog : ILogger
+{
+    private readonly ConcurrentQueue<Entry> _entries = new();
+
+    internal IReadOnlyCollection<Entry> Entries => _entries;
+
+    public IDisposable? BeginScope<TState>(TState state)
+        where TState : notnull => null;
+
+    public bool IsEnabled(LogLevel logLevel) => true;
+
+    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+        _entries.Enqueue(new Entry(logLevel, eventId.Id, formatter(state, exception), exception));
+
+    internal sealed record Entry(LogLevel Level, int Id, string Message, Exception? Exception);
+}
