@@ -49,6 +49,7 @@ public sealed class BadInputTests
     [InlineData(0)]
     [InlineData(20_000)]
     [InlineData(1_000_000)]
+    [InlineData(30_000_000)]
     public async Task An_oversized_frame_is_refused_by_its_size_and_the_limit(int bytesBehindTheLength)
     {
         await using ServerProcess server = await ServerProcess.Start();
