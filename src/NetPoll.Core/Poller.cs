@@ -21,6 +21,9 @@ public sealed partial class Poller
     // Linux cuts longer waits; the poller just comes round and waits again.
     private const long MaxTimeoutMilliseconds = 1_000_000_000;
 
+    // How many budgets of work a poller that stops still runs; what is runnable after that would go on for ever.
+    private const int BudgetsAtClose = 1_000;
+
     [ThreadStatic]
     private static Poller? _current;
 
@@ -246,7 +249,7 @@ public sealed partial class Poller
         }
         else
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static work => work.Run(), work, preferLocal: false);
+            RunOnThreadPool(work);
         }
     }
 
@@ -331,6 +334,9 @@ public sealed partial class Poller
             Interlocked.Increment(ref _wakeupsCoalesced);
         }
     }
+
+    private static void RunOnThreadPool(IPollerWork work) =>
+        ThreadPool.UnsafeQueueUserWorkItem(static work => work.Run(), work, preferLocal: false);
 
     private void Finish(PollDescriptor descriptor, in FreedWaiters freed)
     {
@@ -547,7 +553,7 @@ public sealed partial class Poller
         EvictAll();
         RunReady();
         _inbox.DrainTo(_runQueue);
-        while (!_runQueue.IsEmpty)
+        for (int budget = 0; budget < BudgetsAtClose && !_runQueue.IsEmpty; budget++)
         {
             RunQueued();
             _inbox.DrainTo(_runQueue);
@@ -564,9 +570,15 @@ public sealed partial class Poller
         // Once more, for what another thread opened after the first round: from here on nothing can be opened.
         EvictAll();
         _inbox.Close(_runQueue);
-        while (!_runQueue.IsEmpty)
+        for (int budget = 0; budget < BudgetsAtClose && !_runQueue.IsEmpty; budget++)
         {
             RunQueued();
+        }
+
+        // A loop that yields and comes back never ends by itself; it goes on where everything posted from now on goes.
+        while (_runQueue.TryDequeue(out IPollerWork? work))
+        {
+            RunOnThreadPool(work);
         }
     }
 

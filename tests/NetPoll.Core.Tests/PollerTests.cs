@@ -421,6 +421,26 @@ public sealed class PollerTests
     }
 
     [Fact]
+    public async Task NP126_A_loop_that_only_yields_does_not_hold_up_the_stop()
+    {
+        await using ScriptedPoller world = new();
+        bool isOver = false;
+        Task loop = world.Poller.RunAsync(async () =>
+        {
+            while (!Volatile.Read(ref isOver))
+            {
+                await Task.Yield();
+            }
+        });
+
+        await world.Group.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+
+        Assert.False(loop.IsCompleted);
+        Volatile.Write(ref isOver, true);
+        await loop;
+    }
+
+    [Fact]
     public async Task NP128_A_snapshot_tells_the_exact_figures()
     {
         await using ScriptedPoller world = new();
