@@ -144,7 +144,7 @@ public sealed class ConnectionGroup
     private Connection? Find(PID connection)
     {
         ArgumentNullException.ThrowIfNull(connection);
-        return _system.ProcessRegistry.Get(connection) as Connection;
+        return connection.Address == _system.Address ? _system.ProcessRegistry.Get(connection) as Connection : null;
     }
 
     private enum CommandKind

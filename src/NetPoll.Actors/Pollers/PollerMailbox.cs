@@ -59,9 +59,6 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     /// <summary>The poller on whose thread the turns run.</summary>
     internal ActorPoller Home => Volatile.Read(ref _home);
 
-    /// <summary>Whether a handler's task is unfinished. The turn only.</summary>
-    protected bool IsParked => _parked is not null;
-
     /// <summary>A user message that tells the actor to look at its signals; null where there are no signals.</summary>
     protected virtual object? SignalMessage => null;
 
