@@ -133,7 +133,7 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
             Log.DrainTimedOut(Options.Logger, _listeners.Sum(static listener => listener.Active), drain);
         }
 
-        await ForEachConnectionAsync(static connection => connection.RequestClose(CloseReason.Shutdown, exception: null, reset: true)).ConfigureAwait(false);
+        await ForEachConnectionAsync(static connection => connection.Abandon(CloseReason.Shutdown)).ConfigureAwait(false);
         foreach (ListenerActor listener in _listeners)
         {
             await System.Root.StopAsync(PID.FromAddress(System.Address, listener.Id)).ConfigureAwait(false);

@@ -20,36 +20,45 @@ internal sealed partial class Connection
     private bool _isReadDeadlineReported;
     private bool _hasWriteDeadline;
 
-    /// <summary>How long nothing may be received before the handler is told; null for ever. The turn only.</summary>
+    /// <summary>How long nothing may be received before the handler is told; null for ever. The poller's thread.</summary>
     internal TimeSpan? IdleTimeout
     {
         get => _idleTimeout == 0 ? null : TimeSpan.FromTicks(_idleTimeout / 100);
         set
         {
+            ActorPoller home = CheckThread();
+            if (_phase > ConnectionPhase.ReadClosed)
+            {
+                // Nothing is received any more, and nothing counts the time.
+                return;
+            }
+
             if (value is { } timeout && timeout != Timeout.InfiniteTimeSpan)
             {
                 ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(timeout, TimeSpan.Zero);
                 _idleTimeout = (long)Math.Min(timeout.Ticks * 100.0, long.MaxValue / 4);
-                RestartIdle(Home);
+                RestartIdle(home);
             }
             else
             {
                 _idleTimeout = 0;
                 if (_idle is not null)
                 {
-                    Home.Poller.Wheel.Cancel(_idle);
+                    home.Poller.Wheel.Cancel(_idle);
                 }
             }
         }
     }
 
-    /// <summary>Sets the read deadline. The turn only.</summary>
+    /// <summary>Sets the read deadline. The poller's thread.</summary>
     internal void SetReadDeadline(Deadline deadline)
     {
+        ActorPoller home = CheckThread();
         if (_phase != ConnectionPhase.Closed)
         {
             _isReadDeadlineReported = false;
-            Home.Poller.SetDeadline(_descriptor, PollMode.Read, deadline);
+            home.Poller.SetDeadline(_descriptor, PollMode.Read, deadline);
+            TakeATurn(home);
         }
     }
 

@@ -32,7 +32,7 @@ internal sealed partial class Connection
     /// <summary>Sends bytes, which are copied or gone when this returns. The poller's thread.</summary>
     internal void Send(ReadOnlySpan<byte> bytes)
     {
-        ActorPoller home = CheckMaySend();
+        ActorPoller home = CheckThread();
         if (!IsWritable || bytes.IsEmpty)
         {
             return;
@@ -64,7 +64,7 @@ internal sealed partial class Connection
     /// <summary>Sends a shared payload, to which a reference is held as long as it waits. The poller's thread.</summary>
     internal void Send(SharedPayload payload)
     {
-        ActorPoller home = CheckMaySend();
+        ActorPoller home = CheckThread();
         if (!IsWritable)
         {
             return;
@@ -87,7 +87,7 @@ internal sealed partial class Connection
     /// <returns>False outside a turn, or where output waits, or where it would not fit: encode elsewhere and send that.</returns>
     internal bool TryReserve(int size, out Span<byte> room)
     {
-        ActorPoller home = CheckMaySend();
+        ActorPoller home = CheckThread();
         if (!IsWritable || !ReferenceEquals(home.Current, this) || !_output.IsEmpty || size > home.WriteScratch.Length - _corkedBytes)
         {
             room = default;
@@ -250,6 +250,7 @@ internal sealed partial class Connection
     {
         _ = _transport.ShutdownWrite();
         _input.Clear();
+        _mustOfferAgain = false;
         if (_isPeerDone || _options.LingerTimeout == TimeSpan.Zero)
         {
             RequestClose(_closeReason, exception: null, reset: false);
@@ -259,14 +260,5 @@ internal sealed partial class Connection
         _phase = ConnectionPhase.Lingering;
         _hasUnread = true;
         StartLinger(home);
-    }
-
-    private ActorPoller CheckMaySend()
-    {
-        ActorPoller home = Home;
-        return home.Poller.IsCurrent || home.Poller.HasStopped
-            ? home
-            : throw new InvalidOperationException(
-                $"A connection can be written to on its poller's thread ({home.Poller}) only: from its own callbacks, and from what they await without ConfigureAwait(false).");
     }
 }

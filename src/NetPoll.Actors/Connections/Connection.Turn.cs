@@ -53,16 +53,23 @@ internal sealed partial class Connection
         Park(task);
     }
 
-    /// <summary>Stops delivering bytes, from the return of the handler on. The turn only.</summary>
-    internal void SuspendReading() => _isSuspended = true;
+    /// <summary>Stops delivering bytes, from the return of the handler on. The poller's thread.</summary>
+    internal void SuspendReading()
+    {
+        _ = CheckThread();
+        _isSuspended = true;
+    }
 
-    /// <summary>Delivers bytes again. The turn only.</summary>
+    /// <summary>Delivers bytes again. The poller's thread.</summary>
     internal void ResumeReading()
     {
+        _ = CheckThread();
         if (_isSuspended)
         {
             _isSuspended = false;
-            SignalNextTurn(ConnectionSignals.InputPending);
+
+            // A turn even if nothing else comes: what was left is to be offered again.
+            Signal(ConnectionSignals.InputPending);
         }
     }
 
@@ -77,6 +84,7 @@ internal sealed partial class Connection
 
         if (_phase == ConnectionPhase.Closed)
         {
+            TellOfAbandonment();
             return;
         }
 
@@ -109,9 +117,23 @@ internal sealed partial class Connection
             return;
         }
 
-        if ((signals & (ConnectionSignals.Readable | ConnectionSignals.InputPending)) != 0)
+        // While nobody waits for bytes, as during a handler's await, the idle time may pass over bytes that have come: look first.
+        bool mayBeReadable = (signals & ConnectionSignals.Readable) != 0 || ((signals & ConnectionSignals.IdlePassed) != 0 && !_isReadArmed);
+        if (mayBeReadable || (signals & ConnectionSignals.InputPending) != 0)
         {
-            Read((signals & ConnectionSignals.Readable) != 0);
+            Read(mayBeReadable);
+        }
+
+        if (_isHandlerBusy)
+        {
+            // It is given nothing else until its task has ended.
+            SignalNextTurn(signals & ConnectionSignals.Deferrable);
+            return;
+        }
+
+        if (_pendingClose is not null)
+        {
+            return;
         }
 
         if ((signals & ConnectionSignals.ShutdownRequested) != 0 && _phase <= ConnectionPhase.ReadClosed)

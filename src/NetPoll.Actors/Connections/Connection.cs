@@ -58,7 +58,10 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
     internal bool IsWritable => _phase <= ConnectionPhase.ReadClosed && _pendingClose is null;
 
     /// <inheritdoc/>
-    protected override object? SignalMessage => ConnectionSignal.Instance;
+    protected override object? SignalMessage => IsOver ? null : ConnectionSignal.Instance;
+
+    // Closed, and the handler knows: a signal that is still on its way has nobody to go to.
+    private bool IsOver => _phase == ConnectionPhase.Closed && _pendingClose is null;
 
     /// <summary>The groups it belongs to.</summary>
     internal ref GroupMembership? Memberships => ref _memberships;
@@ -113,25 +116,47 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         _descriptor.WatchHangup(this);
     }
 
-    /// <summary>Sends what waits, then the FIN, then waits shortly for the peer's. The turn only; harmless when it is closing.</summary>
+    /// <summary>Sends what waits, then the FIN, then waits shortly for the peer's. The poller's thread; harmless when it is closing.</summary>
     internal void Close(CloseReason reason)
     {
+        ActorPoller home = CheckThread();
         if (_phase <= ConnectionPhase.ReadClosed)
         {
             _closeReason = reason;
             _isPeerDone = _phase == ConnectionPhase.ReadClosed;
             _phase = ConnectionPhase.Closing;
+            TakeATurn(home);
         }
     }
 
     /// <summary>Asks for an end at the next turn. The poller's thread; the first reason stays.</summary>
     internal void RequestClose(CloseReason reason, Exception? exception, bool reset)
     {
+        _ = CheckThread();
         if (_phase != ConnectionPhase.Closed && _pendingClose is null)
         {
             _pendingClose = new PendingClose(reason, exception, reset);
             Signal(ConnectionSignals.CloseRequested);
         }
+    }
+
+    /// <summary>
+    /// Resets the connection without waiting for a turn, which a handler that awaits would hold up; the handler is told in its next one.
+    /// The poller's thread, between turns.
+    /// </summary>
+    internal void Abandon(CloseReason reason)
+    {
+        if (_handler is null || _phase == ConnectionPhase.Closed)
+        {
+            // Not started yet: its first turn is on its way, and finds the request.
+            RequestClose(reason, exception: null, reset: true);
+            return;
+        }
+
+        PendingClose pending = _pendingClose ?? new PendingClose(reason, Exception: null, Reset: true);
+        _pendingClose = pending with { BytesUnsent = _output.Bytes };
+        CloseDescriptor(reset: true);
+        Signal(ConnectionSignals.CloseRequested);
     }
 
     /// <summary>The server stops: the handler is told in a turn. Any thread.</summary>
@@ -142,6 +167,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
     {
         if (_phase == ConnectionPhase.Closed)
         {
+            TellOfAbandonment();
             return;
         }
 
@@ -179,9 +205,37 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         }
 
         long unsent = _output.Bytes + _corkedBytes;
-        _phase = ConnectionPhase.Closed;
         CloseDescriptor(reset);
+        _pendingClose = null;
         _handler?.Closed(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
+    }
+
+    // The descriptor went between two turns: what is left is to tell the handler.
+    private void TellOfAbandonment()
+    {
+        if (_pendingClose is { } pending)
+        {
+            _pendingClose = null;
+            _handler?.Closed(new ConnectionClosed(pending.Reason, pending.Exception, BytesReceived, BytesSent, pending.BytesUnsent));
+        }
+    }
+
+    // What a verb changed outside a turn takes effect in one; inside, at the turn's end.
+    private void TakeATurn(ActorPoller home)
+    {
+        if (!ReferenceEquals(home.Current, this))
+        {
+            Signal(ConnectionSignals.InputPending);
+        }
+    }
+
+    private ActorPoller CheckThread()
+    {
+        ActorPoller home = Home;
+        return home.Poller.IsCurrent || home.Poller.HasStopped
+            ? home
+            : throw new InvalidOperationException(
+                $"A connection can be used on its poller's thread ({home.Poller}) only: from its own callbacks, and from what they await without ConfigureAwait(false).");
     }
 
     private void CloseDescriptor(bool reset)
@@ -230,5 +284,8 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         ? CloseReason.Reset
         : CloseReason.Error;
 
-    private sealed record PendingClose(CloseReason Reason, Exception? Exception, bool Reset);
+    private sealed record PendingClose(CloseReason Reason, Exception? Exception, bool Reset)
+    {
+        internal long BytesUnsent { get; init; }
+    }
 }

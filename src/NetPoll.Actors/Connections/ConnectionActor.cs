@@ -125,7 +125,7 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
     /// </returns>
     protected virtual int OnReceived(ReadOnlySpan<byte> bytes) => bytes.Length;
 
-    /// <summary>Somebody sent a message to this connection's PID.</summary>
+    /// <summary>Somebody sent a message to this connection's PID, or an actor that it watches has ended (<see cref="Terminated"/>).</summary>
     /// <returns>A task; while it is unfinished the connection is given nothing else, and its poller goes on with the others.</returns>
     protected virtual Task OnMessage(object message) => Task.CompletedTask;
 
@@ -215,6 +215,14 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
                 break;
             case Restarting:
                 throw new InvalidOperationException("A connection cannot be restarted: its bytes are gone with the failed turn.");
+            case Terminated or ReceiveTimeout:
+                // System messages, which a mailbox that is suspended after a failure takes as well.
+                if (_failure is null)
+                {
+                    goto default;
+                }
+
+                break;
             case Stopped or InfrastructureMessage:
                 break;
             default:

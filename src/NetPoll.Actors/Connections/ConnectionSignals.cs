@@ -26,6 +26,9 @@ internal static class ConnectionSignals
 
     /// <summary>The server stops: the handler is to be told.</summary>
     internal const int ShutdownRequested = 1 << 12;
+
+    /// <summary>What waits for the turn after a handler's await. A read deadline that has passed is looked up, not remembered.</summary>
+    internal const int Deferrable = WriteDeadline | IdlePassed | ShutdownRequested;
 }
 
 /// <summary>The one message by which a connection's signals reach its actor; the bits themselves lie in the connection.</summary>

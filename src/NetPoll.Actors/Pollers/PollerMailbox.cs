@@ -59,9 +59,6 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     /// <summary>The poller on whose thread the turns run.</summary>
     internal ActorPoller Home => Volatile.Read(ref _home);
 
-    /// <summary>Whether a handler's task is unfinished. The turn only.</summary>
-    protected bool IsParked => _parked is not null;
-
     private bool IsSuspended => _suspendedAs is not null;
 
     // Raised by others and in the word, or by a turn for itself.
