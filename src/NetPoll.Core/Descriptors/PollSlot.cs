@@ -15,10 +15,11 @@ namespace NetPoll.Core.Descriptors;
 /// </remarks>
 internal struct PollSlot
 {
-    private static readonly object Ready = new Mark(nameof(Ready));
-    private static readonly object Wait = new Mark(nameof(Wait));
+    // Waiters by type, so that taking the state out needs no cast; nobody ever resumes them.
+    private static readonly IPollWaiter Ready = new Mark(nameof(Ready));
+    private static readonly IPollWaiter Wait = new Mark(nameof(Wait));
 
-    private object? _state;
+    private IPollWaiter? _state;
     // Word     null | Ready | Wait | the waiter.
     // Writers  the owner parks and consumes; the poller's thread marks ready; any thread evicts or expires.
     // Readers  the same; PollInfo, not this word, answers everybody else.
@@ -28,7 +29,7 @@ internal struct PollSlot
     // Proof    PollSlotInterleavingTests walks every order of these steps.
 
     /// <summary>Whether somebody is parked. A snapshot's figure: it may have changed by the time it is read.</summary>
-    internal bool HasWaiter => Volatile.Read(ref _state) is IPollWaiter;
+    internal bool HasWaiter => IsWaiter(Volatile.Read(ref _state));
 
     /// <summary>Whether a readiness is latched. For tests and assertions.</summary>
     internal bool IsReady => ReferenceEquals(Volatile.Read(ref _state), Ready);
@@ -44,20 +45,21 @@ internal struct PollSlot
     {
         while (true)
         {
-            if (ReferenceEquals(Interlocked.CompareExchange(ref _state, null, Ready), Ready))
-            {
-                return true;
-            }
-
-            object? seen = Interlocked.CompareExchange(ref _state, Wait, null);
+            IPollWaiter? seen = Volatile.Read(ref _state);
             if (seen is null)
             {
-                return false;
+                if (Interlocked.CompareExchange(ref _state, Wait, null) is null)
+                {
+                    return false;
+                }
             }
-
-            if (!ReferenceEquals(seen, Ready))
+            else if (!ReferenceEquals(seen, Ready))
             {
                 ThrowDoubleWait();
+            }
+            else if (ReferenceEquals(Interlocked.CompareExchange(ref _state, null, Ready), Ready))
+            {
+                return true;
             }
         }
     }
@@ -70,8 +72,8 @@ internal struct PollSlot
     /// <returns>Whether readiness ended it. False: an event did; the info tells which, if it still holds.</returns>
     internal bool FinishWait()
     {
-        object? old = Interlocked.Exchange(ref _state, null);
-        if (old is IPollWaiter)
+        IPollWaiter? old = Interlocked.Exchange(ref _state, null);
+        if (IsWaiter(old))
         {
             throw new PollerInvariantException("A waiter that runs is still parked: the descriptor's slot is corrupted.");
         }
@@ -87,7 +89,7 @@ internal struct PollSlot
     {
         while (true)
         {
-            object? seen = Interlocked.CompareExchange(ref _state, mailbox, null);
+            IPollWaiter? seen = Interlocked.CompareExchange(ref _state, mailbox, null);
             if (seen is null || ReferenceEquals(seen, mailbox))
             {
                 return false;
@@ -116,7 +118,7 @@ internal struct PollSlot
     {
         while (true)
         {
-            object? old = Volatile.Read(ref _state);
+            IPollWaiter? old = Volatile.Read(ref _state);
             if (ReferenceEquals(old, Ready) || (old is null && !ioReady))
             {
                 // An event never removes a pending readiness.
@@ -125,7 +127,7 @@ internal struct PollSlot
 
             if (ReferenceEquals(Interlocked.CompareExchange(ref _state, ioReady ? Ready : null, old), old))
             {
-                return old as IPollWaiter;
+                return ReferenceEquals(old, Wait) ? null : old;
             }
         }
     }
@@ -140,7 +142,7 @@ internal struct PollSlot
     /// <summary>Asserts that nobody is parked in a descriptor that changes hands.</summary>
     internal void ThrowIfOccupied(string phase)
     {
-        object? state = Volatile.Read(ref _state);
+        IPollWaiter? state = Volatile.Read(ref _state);
         if (state is not null && !ReferenceEquals(state, Ready))
         {
             throw new PollerInvariantException($"A waiter is blocked on a {phase} descriptor ({state}).");
@@ -153,11 +155,17 @@ internal struct PollSlot
     private static void ThrowDoubleWait() =>
         throw new InvalidOperationException("Double wait: somebody already waits in this direction of the descriptor.");
 
-    private sealed class Mark
+    private static bool IsWaiter(IPollWaiter? state) => state is not null && !ReferenceEquals(state, Ready) && !ReferenceEquals(state, Wait);
+
+    private sealed class Mark : IPollWaiter
     {
         private readonly string _name;
 
         internal Mark(string name) => _name = name;
+
+        public void Resume(PollSignals signals) => throw new PollerInvariantException($"The mark {_name} was resumed.");
+
+        public void Schedule(PollSignals signals) => throw new PollerInvariantException($"The mark {_name} was resumed.");
 
         public override string ToString() => _name;
     }
