@@ -41,7 +41,7 @@ public sealed class BadInputTests
         Assert.Equal(error.Error.Text, await peer.ReadGoodbye());
         await server.Logs($"eve (127.0.0.1:");
         await server.Logs("was cut off (Error)");
-        using ChatPeer next = await ChatPeer.Named(server.Port, "eve");
+        using ChatPeer next = await ChatPeer.Successor(server.Port, "eve");
         await bystanders.TalkOn();
     }
 

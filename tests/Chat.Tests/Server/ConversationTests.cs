@@ -65,9 +65,7 @@ public sealed class ConversationTests
 
         first.EndInput();
         Assert.Equal(0, await first.Ends());
-        using ChatPeer third = await ChatPeer.Connect(server.Port);
-
-        Assert.Equal("ADA", (await third.Hello("ADA")).Welcome?.Name);
+        using ChatPeer third = await ChatPeer.Successor(server.Port, "ADA");
     }
 
     [Fact(Timeout = Limit)]
@@ -94,7 +92,7 @@ public sealed class ConversationTests
             return frame.Presence?.Departed.Count > 0;
         });
         await typing;
-        using ChatPeer next = await ChatPeer.InRoom(server.Port, "ada", "lobby");
+        using ChatPeer next = await ChatPeer.Successor(server.Port, "ada");
 
         Assert.Equal(["ada"], departed.Presence.Departed);
         Assert.Equal(last, departed.Presence.Sequence);
@@ -123,7 +121,7 @@ public sealed class ConversationTests
         }
 
         ServerFrame departed = await bob.Read(static frame => frame.Presence?.Departed.Count > 0);
-        using ChatPeer next = await ChatPeer.Named(server.Port, "ada");
+        using ChatPeer next = await ChatPeer.Successor(server.Port, "ada");
         Assert.Equal(0, departed.Presence.Sequence);
         await bystanders.TalkOn();
     }

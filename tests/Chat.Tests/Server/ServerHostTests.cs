@@ -25,7 +25,7 @@ public sealed class ServerHostTests
         await eve.ReadToEnd();
         ServerFrame gone = await ada.Read(static frame => frame.Presence?.Departed.Count > 0);
         Assert.Equal(["eve"], gone.Presence.Departed);
-        using ChatPeer next = await ChatPeer.Named(host.EndPoint.Port, "eve");
+        using ChatPeer next = await ChatPeer.Successor(host.EndPoint.Port, "eve");
         await bystanders.TalkOn();
     }
 

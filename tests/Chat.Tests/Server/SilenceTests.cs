@@ -90,7 +90,7 @@ public sealed class SilenceTests
 
         await deaf.ReadToEnd();
         await server.Logs("was cut off (SlowConsumer)");
-        using ChatPeer next = await ChatPeer.Named(server.Port, "deaf");
+        using ChatPeer next = await ChatPeer.Successor(server.Port, "deaf");
         await bystanders.TalkOn();
     }
 

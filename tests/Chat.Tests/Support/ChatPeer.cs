@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Chat.Protocol;
@@ -41,6 +42,23 @@ internal sealed class ChatPeer : IDisposable
     {
         ChatPeer peer = await Connect(port);
         Assert.Equal(name, (await peer.Hello(name)).Welcome?.Name);
+        return peer;
+    }
+
+    /// <summary>Somebody who takes a name that its last owner is about to lose.</summary>
+    /// <remarks>The register hears that somebody is gone beside the rooms: their members may know it a moment earlier.</remarks>
+    public static async Task<ChatPeer> Successor(int port, string name)
+    {
+        ChatPeer peer = await Connect(port);
+        long start = Stopwatch.GetTimestamp();
+        ServerFrame answer = await peer.Hello(name);
+        while (answer.Error?.Code == ErrorCode.NameTaken && Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(20))
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(5), Cancellation);
+            answer = await peer.Hello(name);
+        }
+
+        Assert.Equal(name, answer.Welcome?.Name);
         return peer;
     }
 
