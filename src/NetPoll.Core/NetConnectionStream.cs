@@ -24,13 +24,32 @@ internal sealed class NetConnectionStream : Stream
     public override int ReadTimeout
     {
         get => _readTimeout;
-        set => _readTimeout = CheckTimeout(value);
+        set
+        {
+            CheckTimeout(value);
+            if (value == Timeout.Infinite && _readTimeout != Timeout.Infinite)
+            {
+                // The last read's deadline would end a later read.
+                _connection.SetReadDeadline(Deadline.None);
+            }
+
+            _readTimeout = value;
+        }
     }
 
     public override int WriteTimeout
     {
         get => _writeTimeout;
-        set => _writeTimeout = CheckTimeout(value);
+        set
+        {
+            CheckTimeout(value);
+            if (value == Timeout.Infinite && _writeTimeout != Timeout.Infinite)
+            {
+                _connection.SetWriteDeadline(Deadline.None);
+            }
+
+            _writeTimeout = value;
+        }
     }
 
     public override long Length => throw new NotSupportedException("A connection has no length.");
@@ -106,9 +125,13 @@ internal sealed class NetConnectionStream : Stream
         base.Dispose(disposing);
     }
 
-    private static int CheckTimeout(int milliseconds) => milliseconds is > 0 or Timeout.Infinite
-        ? milliseconds
-        : throw new ArgumentOutOfRangeException(nameof(milliseconds), milliseconds, "Expected milliseconds above 0, or Timeout.Infinite.");
+    private static void CheckTimeout(int value)
+    {
+        if (value is <= 0 and not Timeout.Infinite)
+        {
+            throw new ArgumentOutOfRangeException(nameof(value), value, "Expected milliseconds above 0, or Timeout.Infinite.");
+        }
+    }
 
     private static void ThrowOnPoller()
     {

@@ -9,6 +9,9 @@ namespace NetPoll.Core;
 /// <remarks>Go: <c>net.Dialer</c>.</remarks>
 public sealed class NetDialer
 {
+    // The longest that a timer of .NET runs, about 49 days.
+    private static readonly TimeSpan LongestTimer = TimeSpan.FromMilliseconds(uint.MaxValue - 1);
+
     /// <summary>How long a whole attempt may take, the look-up of a name included. Default: as long as the system tries.</summary>
     public TimeSpan Timeout { get; set; } = System.Threading.Timeout.InfiniteTimeSpan;
 
@@ -52,20 +55,30 @@ public sealed class NetDialer
         ArgumentException.ThrowIfNullOrEmpty(host);
         ArgumentOutOfRangeException.ThrowIfLessThan(port, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(port, IPEndPoint.MaxPort);
+        cancellationToken.ThrowIfCancellationRequested();
         PollerGroup group = StartGroup();
         TimeProvider time = group.Pollers[0].TimeProvider;
-        using CancellationTokenSource timeout = new(Timeout, time);
+        if (DeadlineOfAttempt() == Deadline.Past)
+        {
+            // Before anything is looked up or sent.
+            throw TimedOut(host, port);
+        }
+
+        using CancellationTokenSource timeout = new(Timeout > LongestTimer ? System.Threading.Timeout.InfiniteTimeSpan : Timeout, time);
         using CancellationTokenSource attempts = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         try
         {
-            IPAddress[] addresses = IPAddress.TryParse(host, out IPAddress? literal) ? [literal] : await Resolver(host, attempts.Token);
+            // A look-up may not heed its token, as the system's does not once it is under way.
+            IPAddress[] addresses = IPAddress.TryParse(host, out IPAddress? literal)
+                ? [literal]
+                : await Resolver(host, attempts.Token).WaitAsync(attempts.Token);
             return addresses.Length == 0
                 ? throw new SocketException((int)SocketError.HostNotFound, $"The host '{host}' has no address.")
                 : await RaceAsync(Interleave(addresses), port, group, time, attempts);
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw new DeadlineExceededException($"connect {host}:{port}: no connection within {Timeout}.");
+            throw TimedOut(host, port);
         }
     }
 
@@ -193,6 +206,8 @@ public sealed class NetDialer
         group.Start();
         return group;
     }
+
+    private DeadlineExceededException TimedOut(string host, int port) => new($"connect {host}:{port}: no connection within {Timeout}.");
 
     private Deadline DeadlineOfAttempt() => Deadline.After(Timeout);
 }

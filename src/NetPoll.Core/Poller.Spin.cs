@@ -3,7 +3,8 @@ namespace NetPoll.Core;
 /// <content>
 /// Spinning: a thread that sleeps in the kernel takes long to wake (a halted core of a virtual machine tens of microseconds), so a poller
 /// whose waits were short lately goes on looking for a bounded time before it sleeps. It counts as awake meanwhile and looks at its inbox
-/// itself. It never spins while the thread pool has work: on few cores it would take the core from the very actor that it waits for.
+/// itself. It never spins while the thread pool has work: on few cores it would take the core from the very actor that it waits for; nor by
+/// a clock that somebody else moves, which may stand still for ever.
 /// </content>
 public sealed partial class Poller
 {
@@ -26,7 +27,7 @@ public sealed partial class Poller
     private bool TrySpin(long now, long due, out int found)
     {
         found = 0;
-        if (_maxSpin == 0 || _recentGap > _maxSpin * WakeUpFactor)
+        if (_maxSpin == 0 || _timer is not null || _recentGap > _maxSpin * WakeUpFactor)
         {
             return false;
         }

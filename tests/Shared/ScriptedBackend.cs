@@ -122,8 +122,12 @@ internal sealed class ScriptedBackend : IPollBackend
         _signal.Dispose();
     }
 
+    /// <summary>Runs in the opener's call, before the socket is watched.</summary>
+    public Action? OnOpen { get; set; }
+
     public IoResult Open(PollableSocket socket, PollToken token)
     {
+        OnOpen?.Invoke();
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(IsDisposed, this);

@@ -54,7 +54,10 @@ internal sealed class ScriptedPlatform : PollPlatform
         return ConnectBegins;
     }
 
-    internal override IDisposable? ReserveDescriptor() => null;
+    /// <summary>What a reserved descriptor is; none by default.</summary>
+    public Func<IDisposable?> Reserve { get; set; } = static () => null;
+
+    internal override IDisposable? ReserveDescriptor() => Reserve();
 
     internal override IPollBackend CreateBackend(int eventsPerWait)
     {

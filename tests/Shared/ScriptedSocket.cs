@@ -122,8 +122,21 @@ internal sealed class ScriptedSocket : PollableSocket
         return result;
     }
 
-    internal override IoResult WriteVectored(ReadOnlySpan<ReadOnlyMemory<byte>> buffers) =>
-        buffers.IsEmpty ? IoResult.Success : Write(buffers[0].Span);
+    /// <summary>How many buffers each vectored write was given, in order.</summary>
+    public ConcurrentQueue<int> VectorCounts { get; } = new();
+
+    /// <summary>One write of all of them, one behind the other.</summary>
+    internal override IoResult WriteVectored(ReadOnlySpan<ReadOnlyMemory<byte>> buffers)
+    {
+        VectorCounts.Enqueue(buffers.Length);
+        List<byte> joined = [];
+        foreach (ReadOnlyMemory<byte> buffer in buffers)
+        {
+            joined.AddRange(buffer.Span);
+        }
+
+        return Write(joined.ToArray());
+    }
 
     internal override IoResult Accept(out PollableSocket? accepted)
     {

@@ -25,9 +25,6 @@ internal readonly struct IoResult
     /// <summary>ECONNREFUSED: nobody listens.</summary>
     internal static IoResult Refused => new(-Errno.ECONNREFUSED);
 
-    /// <summary>EPIPE: nobody takes the bytes any more.</summary>
-    internal static IoResult BrokenPipe => new(-Errno.EPIPE);
-
     /// <summary>Bytes moved; 0 after an error.</summary>
     internal int Count => Math.Max(_value, 0);
 

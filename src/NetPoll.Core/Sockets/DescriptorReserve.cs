@@ -4,13 +4,15 @@ namespace NetPoll.Core.Sockets;
 
 /// <summary>One descriptor kept back, so that a listener out of descriptors can still tell a client that it is not served.</summary>
 /// <remarks>
-/// Without it the client's connection would wait in the queue, open as far as the client knows, until a descriptor is free. One user at a
-/// time.
+/// Without it the client's connection would wait in the queue, open as far as the client knows, until a descriptor is free. Any thread: the
+/// accepts of one listener may run out of descriptors together, and it may be closed meanwhile.
 /// </remarks>
 internal sealed class DescriptorReserve : IDisposable
 {
     private readonly PollPlatform _platform;
+    private readonly Lock _gate = new();
     private IDisposable? _reserved;
+    private bool _isDisposed;
 
     internal DescriptorReserve(PollPlatform platform)
     {
@@ -23,22 +25,35 @@ internal sealed class DescriptorReserve : IDisposable
     /// <returns>Whether a connection was shed.</returns>
     internal bool TryShed(Func<PollableSocket?> accept)
     {
-        if (_reserved is null)
+        lock (_gate)
         {
-            _reserved = _platform.ReserveDescriptor();
-            return false;
-        }
+            if (_isDisposed)
+            {
+                return false;
+            }
 
-        _reserved.Dispose();
-        PollableSocket? accepted = accept();
-        _ = accepted?.Close();
-        _reserved = _platform.ReserveDescriptor();
-        return accepted is not null;
+            if (_reserved is null)
+            {
+                _reserved = _platform.ReserveDescriptor();
+                return false;
+            }
+
+            _reserved.Dispose();
+            PollableSocket? accepted = accept();
+            _ = accepted?.Close();
+            _reserved = _platform.ReserveDescriptor();
+            return accepted is not null;
+        }
     }
 
+    /// <summary>Gives the reserve up for good. Harmless when it is.</summary>
     public void Dispose()
     {
-        _reserved?.Dispose();
-        _reserved = null;
+        lock (_gate)
+        {
+            _isDisposed = true;
+            _reserved?.Dispose();
+            _reserved = null;
+        }
     }
 }

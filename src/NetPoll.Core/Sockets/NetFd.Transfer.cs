@@ -118,11 +118,6 @@ internal sealed partial class NetFd
             {
                 return result;
             }
-
-            if (result.Count == 0)
-            {
-                return IoResult.BrokenPipe;
-            }
         }
 
         return IoResult.Success;
@@ -137,10 +132,7 @@ internal sealed partial class NetFd
         }
 
         VectorCursor cursor = new(buffers);
-        PollResult prepared = Descriptor.Prepare(PollMode.Write);
-        OperationOutcome outcome = prepared == PollResult.Ready
-            ? OperationOutcome.From(WriteAll(ref cursor))
-            : OperationOutcome.From(prepared);
+        OperationOutcome outcome = WriteFirst(ref cursor);
         if (outcome.Io.WouldBlock)
         {
             VectoredWriteOperation operation = Interlocked.Exchange(ref _idleVectoredWrite, null) ?? new VectoredWriteOperation(this);
@@ -251,6 +243,26 @@ internal sealed partial class NetFd
         try
         {
             return OperationOutcome.From(WriteAll(buffer.Span, ref written));
+        }
+#pragma warning disable CA1031 // As for reads.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return OperationOutcome.From(exception);
+        }
+    }
+
+    private OperationOutcome WriteFirst(ref VectorCursor cursor)
+    {
+        PollResult prepared = Descriptor.Prepare(PollMode.Write);
+        if (prepared != PollResult.Ready)
+        {
+            return OperationOutcome.From(prepared);
+        }
+
+        try
+        {
+            return OperationOutcome.From(WriteAll(ref cursor));
         }
 #pragma warning disable CA1031 // As for reads.
         catch (Exception exception)

@@ -36,6 +36,7 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
 
     private CancellationToken _token;
     private CancellationTokenRegistration _cancellation;
+    private bool _canBeCancelled;
     private bool _isCancelled;
     // Word     whether this wait's token was cancelled.
     // Writers  the token's callback, which cannot run any more once the registration is disposed: before the object is reused.
@@ -125,6 +126,9 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
         if (token.CanBeCanceled)
         {
             _token = token;
+
+            // Not told by the registration, which is empty when the token is cancelled already: then the callback runs in this call.
+            _canBeCancelled = true;
             _cancellation = token.UnsafeRegister(static state => ((SocketOperation)state!).Cancel(), this);
         }
     }
@@ -132,11 +136,12 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
     /// <summary>The operation ended without having been awaited: its token has nothing more to say.</summary>
     protected void EndCancellation()
     {
-        if (_cancellation != default)
+        if (_canBeCancelled)
         {
             // Waits for a callback that runs: after this none can, so the object may be reused.
             _cancellation.Dispose();
             _cancellation = default;
+            _canBeCancelled = false;
             _isCancelled = false;
         }
     }
@@ -151,7 +156,7 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
     protected bool ParkOrTry(out OperationOutcome outcome)
     {
         short version = Version;
-        bool canBeCancelled = _cancellation != default;
+        bool canBeCancelled = _canBeCancelled;
         while (true)
         {
             if (canBeCancelled && Volatile.Read(ref _isCancelled))

@@ -88,13 +88,44 @@ internal struct VectorCursor
     }
 
     /// <summary>Writes once. Nothing left is a success of 0 bytes.</summary>
+    /// <exception cref="IOException">The system contradicts itself: it took more than it was offered, or nothing without an error.</exception>
     internal IoResult WriteOnce(PollableSocket socket)
     {
         ReadOnlyMemory<byte>[] vectors = ArrayPool<ReadOnlyMemory<byte>>.Shared.Rent(Math.Clamp(_buffers.Length - _index, 1, MaxVectors));
         int count = Gather(vectors);
-        IoResult result = count == 0 ? IoResult.Success : socket.WriteVectored(vectors.AsSpan(0, count));
-        vectors.AsSpan(0, count).Clear();
-        ArrayPool<ReadOnlyMemory<byte>>.Shared.Return(vectors);
+        if (count == 0)
+        {
+            ArrayPool<ReadOnlyMemory<byte>>.Shared.Return(vectors);
+            return IoResult.Success;
+        }
+
+        IoResult result;
+        long offered = 0;
+        try
+        {
+            foreach (ReadOnlyMemory<byte> vector in vectors.AsSpan(0, count))
+            {
+                offered += vector.Length;
+            }
+
+            result = socket.WriteVectored(vectors.AsSpan(0, count));
+        }
+        finally
+        {
+            vectors.AsSpan(0, count).Clear();
+            ArrayPool<ReadOnlyMemory<byte>>.Shared.Return(vectors);
+        }
+
+        if (result.Count > offered)
+        {
+            throw new IOException($"The system took {result.Count} bytes where {offered} were offered.");
+        }
+
+        if (result.IsSuccess && result.Count == 0)
+        {
+            throw new EndOfStreamException($"The system took no more after {Consumed} bytes, and told no error.");
+        }
+
         Consume(result.Count);
         return result;
     }

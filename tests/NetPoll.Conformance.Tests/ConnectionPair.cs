@@ -1,0 +1,36 @@
+using System.Net;
+using NetPoll.Core;
+
+namespace NetPoll.Conformance.Tests;
+
+/// <summary>Two connections of ours that are each other's peer, on a group of their own. Go: <c>nettest.MakePipe</c>.</summary>
+internal sealed class ConnectionPair : IAsyncDisposable
+{
+    private readonly PollerGroup _group;
+
+    private ConnectionPair(PollerGroup group, NetConnection first, NetConnection second)
+    {
+        _group = group;
+        First = first;
+        Second = second;
+    }
+
+    internal NetConnection First { get; }
+
+    internal NetConnection Second { get; }
+
+    internal static async Task<ConnectionPair> ConnectAsync(int pollers)
+    {
+        PollerGroup group = new(new PollerOptions { PollerCount = pollers });
+        await using NetListener listener = NetListener.Listen(new IPEndPoint(IPAddress.Loopback, 0), group);
+        NetConnection first = await new NetDialer { Group = group }.ConnectAsync(listener.LocalEndPoint);
+        return new ConnectionPair(group, first, await listener.AcceptAsync());
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await First.DisposeAsync();
+        await Second.DisposeAsync();
+        await _group.DisposeAsync();
+    }
+}

@@ -1,0 +1,145 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using System.Net;
+using NetPoll.Core.Backends;
+using NetPoll.Core.Interop;
+using NetPoll.Core.Sockets;
+using NetPoll.Core.Tests.Support;
+using NetPoll.Tests;
+
+namespace NetPoll.Core.Tests.Diagnostics;
+
+/// <summary>The figures of the pollers as a meter, which belongs to the process: so nothing runs beside these tests.</summary>
+[Collection(Alone.Name)]
+public sealed class PollerMetricsTests : IDisposable
+{
+    private readonly MeterListener _listener = new();
+    private readonly ConcurrentDictionary<string, (double Sum, string? Unit, string? Poller)> _figures = new();
+
+    public PollerMetricsTests()
+    {
+        _listener.InstrumentPublished = static (instrument, listener) =>
+        {
+            if (instrument.Meter.Name == "NetPoll.Core")
+            {
+                listener.EnableMeasurementEvents(instrument);
+            }
+        };
+        _listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) => Note(instrument, value, tags));
+        _listener.SetMeasurementEventCallback<double>((instrument, value, tags, _) => Note(instrument, value, tags));
+        _listener.Start();
+    }
+
+    public void Dispose() => _listener.Dispose();
+
+    [Fact]
+    public async Task A_poller_s_figures_are_measured_while_it_runs()
+    {
+        Dictionary<string, double> before = Measure();
+        ScriptedPoller world = new();
+        await using (world)
+        {
+            NetFd[] fds = [.. Enumerable.Range(0, 3).Select(_ => world.Open(new ScriptedSocket()))];
+            Task[] reads = [.. fds.Select(static fd => fd.ReadAsync(new byte[1]).AsTask())];
+            fds[0].SetDeadline(PollMode.Both, Deadline.After(TimeSpan.FromHours(1)));
+            await world.Asleep();
+
+            Dictionary<string, double> during = Measure();
+
+            Assert.Equal(3, Change("netpoll.poller.descriptors"));
+            Assert.Equal(3, Change("netpoll.poller.readers"));
+            Assert.Equal(0, Change("netpoll.poller.writers"));
+            Assert.Equal(2, Change("netpoll.deadlines.armed"));
+            Assert.True(Change("netpoll.poller.waits") > 0);
+            Assert.Equal(("{descriptor}", "poller-0"), (_figures["netpoll.poller.descriptors"].Unit, _figures["netpoll.poller.descriptors"].Poller));
+            Assert.Equal("s", _figures["netpoll.poller.turn.max"].Unit);
+            foreach (string name in new[] { "run_queue.length", "events", "stale_events", "spurious_wakeups", "wakeups" })
+            {
+                Assert.True(during.ContainsKey("netpoll.poller." + name), name);
+            }
+
+            double Change(string name) => during[name] - before.GetValueOrDefault(name);
+        }
+
+        Assert.Equal(before.GetValueOrDefault("netpoll.poller.descriptors"), Measure().GetValueOrDefault("netpoll.poller.descriptors"));
+    }
+
+    [Fact]
+    public async Task A_connection_that_is_shed_is_counted()
+    {
+        await using ScriptedPoller world = new();
+        world.Platform.Reserve = static () => new MemoryStream();
+        await using NetListener listener = NetListener.Listen(new IPEndPoint(IPAddress.Loopback, 0), world.Group);
+        world.Platform.Listener.ThenAcceptFails(Errno.ENFILE).ThenAccepts(new ScriptedSocket()).ThenAccepts(new ScriptedSocket());
+
+        await using NetConnection connection = await listener.AcceptAsync();
+
+        Assert.Equal(1, _figures["netpoll.listener.shed"].Sum);
+    }
+
+    [Fact]
+    public async Task What_holds_a_poller_s_thread_is_named_once_and_counted()
+    {
+        await using ScriptedPoller world = new(static options => options.StallThreshold = TimeSpan.FromMilliseconds(20));
+        await world.Asleep();
+        Assert.Equal(0, world.Poller.TurnStartedAt);
+        using ManualResetEventSlim release = new();
+
+        world.Poller.Post(HoldTheThread, release);
+        await Eventually.True("the stall is reported", () => world.Log.Entries.Any(static entry => entry.Id == 7));
+        release.Set();
+        await world.Asleep();
+
+        CapturedLog.Entry report = Assert.Single(world.Log.Entries, static entry => entry.Message.Contains(nameof(HoldTheThread), StringComparison.Ordinal));
+        Assert.Contains("poller-0", report.Message, StringComparison.Ordinal);
+        Assert.True(_figures["netpoll.poller.stalls"].Sum >= 1);
+        Assert.Equal(0, world.Poller.TurnStartedAt);
+        Assert.True(world.Poller.Snapshot().LongestTurn >= TimeSpan.FromMilliseconds(20));
+    }
+
+    [Fact]
+    public async Task A_waiter_that_holds_the_thread_is_named_with_its_connection()
+    {
+        await using ScriptedPoller world = new(static options => options.StallThreshold = TimeSpan.FromMilliseconds(20));
+        ScriptedSocket socket = new();
+        NetFd fd = world.Open(socket);
+        using ManualResetEventSlim release = new();
+        Task work = world.Poller.RunAsync(async () =>
+        {
+            await fd.ReadAsync(new byte[1]);
+            release.Wait(TimeSpan.FromSeconds(30), CancellationToken.None);
+        });
+        await world.Asleep();
+        socket.ThenReads(1);
+        world.Backend.Inject(socket, PollEventFlags.Read);
+
+        await Eventually.True("the stall is reported", () => world.Log.Entries.Any(static entry =>
+            entry.Id == 7 && entry.Message.Contains("ReadOperation of 127.0.0.1:2", StringComparison.Ordinal)));
+        release.Set();
+        await work;
+    }
+
+    private static void HoldTheThread(object? state) => ((ManualResetEventSlim)state!).Wait(TimeSpan.FromSeconds(30), CancellationToken.None);
+
+    // What is counted when it happens stays; what is observed is measured anew.
+    private Dictionary<string, double> Measure()
+    {
+        _figures.Clear();
+        _listener.RecordObservableInstruments();
+        return _figures.ToDictionary(static figure => figure.Key, static figure => figure.Value.Sum);
+    }
+
+    private void Note(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    {
+        string? poller = null;
+        foreach (KeyValuePair<string, object?> tag in tags)
+        {
+            poller = tag.Key == "netpoll.poller" ? (string?)tag.Value : poller;
+        }
+
+        _figures.AddOrUpdate(
+            instrument.Name,
+            (value, instrument.Unit, poller),
+            (_, earlier) => (earlier.Sum + value, instrument.Unit, poller));
+    }
+}
