@@ -1,4 +1,5 @@
 using System.Net;
+using Microsoft.Extensions.Logging.Abstractions;
 using NetPoll.Actors.Listening;
 using NetPoll.Actors.Pollers;
 using NetPoll.Core;
@@ -27,6 +28,11 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     {
         System = system;
         Options = options;
+        if (options.Pollers.Logger == NullLogger.Instance)
+        {
+            options.Pollers.Logger = options.Logger;
+        }
+
         _group = new PollerGroup(options.Pollers);
         _group.Start();
         Homes = [.. _group.Pollers.Select(poller => new ActorPoller(this, poller))];

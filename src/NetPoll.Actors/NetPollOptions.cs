@@ -10,6 +10,6 @@ public sealed class NetPollOptions
     /// <summary>The poller threads.</summary>
     public PollerOptions Pollers { get; set; } = new();
 
-    /// <summary>Where connections and listeners report what goes wrong. Default: nowhere.</summary>
+    /// <summary>Where connections and listeners report what goes wrong, and the pollers too unless they have a logger of their own. Default: nowhere.</summary>
     public ILogger Logger { get; set; } = NullLogger.Instance;
 }

@@ -117,6 +117,9 @@ public sealed partial class Poller
         }
     }
 
+    /// <summary>What a layer above keeps for this poller. Set once, before anything of that layer runs here.</summary>
+    internal object? Layer { get; set; }
+
     internal PollerClock Clock => _clock;
 
     internal ILogger Logger => _logger;

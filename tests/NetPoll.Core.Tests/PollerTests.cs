@@ -130,6 +130,37 @@ public sealed class PollerTests
         Assert.InRange(timeouts.Last(), 1, 30_000);
     }
 
+    [Fact]
+    public async Task NP115_A_post_between_the_poller_s_last_looks_and_its_sleep_runs()
+    {
+        HookedClock clock = new();
+        await using ScriptedPoller world = new(options => options.TimeProvider = clock);
+        await world.Asleep();
+        for (int look = 1; look <= 12; look++)
+        {
+            // The poller looks at its clock between its look into the inbox and its sleep: another thread posts just there.
+            int untilThen = look;
+            bool ran = false;
+            clock.OnLook = () =>
+            {
+                if (world.Poller.IsCurrent && --untilThen == 0)
+                {
+                    Thread poster = new(() => world.Poller.Post(() => Volatile.Write(ref ran, true)));
+                    poster.Start();
+                    poster.Join();
+                }
+            };
+            while (Volatile.Read(ref untilThen) > 0)
+            {
+                world.Backend.Interrupt();
+                await world.Asleep();
+            }
+
+            await Eventually.True($"what was posted at look {look} ran", () => Volatile.Read(ref ran));
+            clock.OnLook = null;
+        }
+    }
+
     [Theory]
     [InlineData(-1, -1)]
     [InlineData(long.MinValue, -1)]
@@ -567,6 +598,17 @@ public sealed class PollerTests
 
         Assert.Equal(1, await read.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
         Volatile.Write(ref isOver, true);
+    }
+
+    private sealed class HookedClock : TimeProvider
+    {
+        internal Action? OnLook { get; set; }
+
+        public override long GetTimestamp()
+        {
+            OnLook?.Invoke();
+            return base.GetTimestamp();
+        }
     }
 
     private sealed class BrokenWaiter : IPollWaiter

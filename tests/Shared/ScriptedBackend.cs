@@ -8,7 +8,8 @@ internal sealed class ScriptedBackend : IPollBackend
 {
     public const int OwnDescriptor = 1_000_001;
 
-    private readonly object _gate = new();
+    private readonly Lock _gate = new();
+    private readonly AutoResetEvent _signal = new(initialState: false);
     private readonly Queue<PollEvent> _pending = new();
     private readonly Dictionary<PollableSocket, PollToken> _tokens = [];
     private readonly Queue<int> _openErrors = new();
@@ -72,7 +73,7 @@ internal sealed class ScriptedBackend : IPollBackend
         lock (_gate)
         {
             _failure = failure;
-            Monitor.PulseAll(_gate);
+            _signal.Set();
         }
     }
 
@@ -82,7 +83,7 @@ internal sealed class ScriptedBackend : IPollBackend
         lock (_gate)
         {
             _isInterrupted = true;
-            Monitor.PulseAll(_gate);
+            _signal.Set();
         }
     }
 
@@ -107,7 +108,7 @@ internal sealed class ScriptedBackend : IPollBackend
                 _pending.Enqueue(happened);
             }
 
-            Monitor.PulseAll(_gate);
+            _signal.Set();
         }
     }
 
@@ -117,6 +118,8 @@ internal sealed class ScriptedBackend : IPollBackend
         {
             IsDisposed = true;
         }
+
+        _signal.Dispose();
     }
 
     public IoResult Open(PollableSocket socket, PollToken token)
@@ -152,37 +155,32 @@ internal sealed class ScriptedBackend : IPollBackend
     {
         OnWait?.Invoke(timeoutMilliseconds);
         long end = Environment.TickCount64 + timeoutMilliseconds;
-        lock (_gate)
+        bool isFirstLook = true;
+        while (true)
         {
-            ObjectDisposedException.ThrowIf(IsDisposed, this);
-            _waits++;
-            _isWaiting = timeoutMilliseconds != 0;
-            while (_pending.Count == 0 && !_isWoken && !_isInterrupted && _failure is null)
+            int left = timeoutMilliseconds < 0 ? Timeout.Infinite : (int)Math.Max(0, end - Environment.TickCount64);
+            lock (_gate)
             {
-                int left = timeoutMilliseconds < 0 ? Timeout.Infinite : (int)Math.Max(0, end - Environment.TickCount64);
-                if (left == 0)
+                ObjectDisposedException.ThrowIf(IsDisposed, this);
+                _waits += isFirstLook ? 1 : 0;
+                isFirstLook = false;
+                if (_failure is { } failure)
                 {
-                    break;
+                    throw failure;
                 }
 
-                Monitor.Wait(_gate, left);
+                if (_pending.Count > 0 || _isWoken || _isInterrupted || left == 0)
+                {
+                    _isWaiting = false;
+                    _isWoken = false;
+                    _isInterrupted = false;
+                    return Collect(events);
+                }
+
+                _isWaiting = true;
             }
 
-            _isWaiting = false;
-            _isWoken = false;
-            _isInterrupted = false;
-            if (_failure is { } failure)
-            {
-                throw failure;
-            }
-
-            int count = 0;
-            while (count < events.Length && _pending.TryDequeue(out PollEvent happened))
-            {
-                events[count++] = happened;
-            }
-
-            return count;
+            _signal.WaitOne(left);
         }
     }
 
@@ -193,9 +191,20 @@ internal sealed class ScriptedBackend : IPollBackend
             ObjectDisposedException.ThrowIf(IsDisposed, this);
             _wakeups++;
             _isWoken = true;
-            Monitor.PulseAll(_gate);
+            _signal.Set();
         }
     }
 
     public bool Owns(int fileDescriptor) => fileDescriptor == OwnDescriptor;
+
+    private int Collect(Span<PollEvent> events)
+    {
+        int count = 0;
+        while (count < events.Length && _pending.TryDequeue(out PollEvent happened))
+        {
+            events[count++] = happened;
+        }
+
+        return count;
+    }
 }

@@ -23,7 +23,16 @@ internal sealed class ScriptedPlatform : PollPlatform
     }
 
     /// <summary>The backend of a group with one poller.</summary>
-    public ScriptedBackend Backend => Backends[^1];
+    public ScriptedBackend Backend
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _backends[^1];
+            }
+        }
+    }
 
     /// <summary>How many more backends are made before one fails; below 0: none fails.</summary>
     public int BackendsUntilFailure { get; set; } = -1;

@@ -63,13 +63,20 @@ internal sealed partial class Connection
     /// <summary>Delivers bytes again. The poller's thread.</summary>
     internal void ResumeReading()
     {
-        _ = CheckThread();
+        ActorPoller home = CheckThread();
         if (_isSuspended)
         {
             _isSuspended = false;
 
             // A turn even if nothing else comes: what was left is to be offered again.
-            Signal(ConnectionSignals.InputPending);
+            if (ReferenceEquals(home.Current, this))
+            {
+                SignalNextTurn(ConnectionSignals.InputPending);
+            }
+            else
+            {
+                Signal(ConnectionSignals.InputPending);
+            }
         }
     }
 

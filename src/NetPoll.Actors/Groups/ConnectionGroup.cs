@@ -144,7 +144,11 @@ public sealed class ConnectionGroup
     private Connection? Find(PID connection)
     {
         ArgumentNullException.ThrowIfNull(connection);
-        return connection.Address == _system.Address ? _system.ProcessRegistry.Get(connection) as Connection : null;
+
+        // The registry asks for another member's process by throwing: to a group it is simply no connection of this one.
+        return connection.Address == _system.Address || connection.Address == ActorSystem.NoHost
+            ? _system.ProcessRegistry.Get(connection) as Connection
+            : null;
     }
 
     private enum CommandKind

@@ -22,7 +22,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         ConnectionOptions = options.Connections;
 
         // The start is timed by nobody: a stopwatch for every connection would only cost.
-        Props = Props.FromProducer(() => factory()).WithStartDeadline(TimeSpan.Zero).WithChildSupervisorStrategy(Pollers.PollerActor.Strategy);
+        Props = Props.FromProducer(() => factory()).WithStartDeadline(TimeSpan.Zero);
         _acceptors = new Acceptor[sockets.Length];
         for (int index = 0; index < sockets.Length; index++)
         {

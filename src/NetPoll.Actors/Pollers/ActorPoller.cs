@@ -14,11 +14,7 @@ internal sealed class ActorPoller : IPollerWork
     /// <summary>Bytes that one read takes at most, and that a turn's small writes gather in.</summary>
     internal const int ScratchSize = 64 * 1024;
 
-    [ThreadStatic]
-    private static ActorPoller? _running;
-
     private readonly List<Connection> _toFlush = [];
-    private Connection? _current;
     private bool _isFlushQueued;
 
     internal ActorPoller(NetPollExtension extension, Poller poller)
@@ -26,6 +22,7 @@ internal sealed class ActorPoller : IPollerWork
         Extension = extension;
         Poller = poller;
         Groups = new GroupTable();
+        poller.Layer = this;
     }
 
     /// <inheritdoc/>
@@ -46,19 +43,11 @@ internal sealed class ActorPoller : IPollerWork
     /// <summary>Where the small writes of the current turn gather.</summary>
     internal byte[] WriteScratch { get; } = GC.AllocateUninitializedArray<byte>(ScratchSize, pinned: true);
 
-    /// <summary>The poller whose connection's turn runs on this thread.</summary>
-    internal static ActorPoller? OfCurrentThread => _running;
+    /// <summary>The poller that the caller runs on; null on every other thread.</summary>
+    internal static ActorPoller? OfCurrentThread => Poller.Current?.Layer as ActorPoller;
 
     /// <summary>The connection whose turn runs.</summary>
-    internal Connection? Current
-    {
-        get => _current;
-        set
-        {
-            _current = value;
-            _running = value is null ? null : this;
-        }
-    }
+    internal Connection? Current { get; set; }
 
     /// <summary>The connections that live here.</summary>
     internal ConnectionList Connections { get; } = new();

@@ -16,7 +16,7 @@ namespace NetPoll.Actors.Pollers;
 internal class PollerMailbox : Process, IMailbox, IPollerWork
 {
     private const int Idle = 0;
-    private const int Busy = 1;
+    private const int Busy = 1 << 30;
 
     private readonly int _throughput;
     private MailboxQueue _system;
@@ -26,18 +26,18 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
 
     // Busy until Start, so that what is posted before waits.
     private int _status = Busy;
-    // Word     Idle | Busy: queued at the poller, running, or parked.
-    // Writers  any thread, Idle -> Busy, and that thread queues the mailbox; the end of a turn, Busy -> Idle.
+    // Word     Busy (queued at the poller, running, or parked), and the signals that no turn has taken yet.
+    // Writers  any thread, by Or: its bits and Busy; whoever finds it not busy queues the mailbox. The poller's ready list, by CAS from 0:
+    //          then the turn runs at once, with signals that never were in the word. The turn: takes the bits by And; ends by CAS.
     // Race     a message or a signal that arrives while a turn ends.
-    // Order    post: push (CAS) or Or the bits, then CAS this word. end of turn: Exchange Idle in, then look at queues and bits. All are
-    //          successful read-modify-writes before the look, so at least one side sees the other. The CAS of a poster may fail and is
-    //          then no fence, but its push or Or was one.
+    // Order    post: push (CAS), then look here. signal: Or here. end of turn: CAS Busy away if there are no bits, then look at the queues.
+    //          The push, the Or and that CAS are successful read-modify-writes, so at least one side sees the other. A poster may see Busy
+    //          by a plain read: the end of that turn is still to come, and looks at the queues after it.
     // Proof    PollerMailboxTests.
-
-    private int _signals;
 
     // The turn's alone. While the mailbox is suspended: what its PID led to when it was; null otherwise.
     private Process? _suspendedAs;
+    private int _ownSignals;
     private Task? _parked;
 
     internal PollerMailbox(ActorSystem system, ActorPoller home, int throughput)
@@ -58,6 +58,11 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
 
     /// <summary>The poller on whose thread the turns run.</summary>
     internal ActorPoller Home => Volatile.Read(ref _home);
+
+    private bool IsSuspended => _suspendedAs is not null;
+
+    // Raised by others and in the word, or by a turn for itself.
+    private bool HasSignals => _ownSignals != 0 || Volatile.Read(ref _status) != Busy;
 
     /// <summary>A user message that tells the actor to look at its signals; null where there are no signals.</summary>
     protected virtual object? SignalMessage => null;
@@ -118,6 +123,9 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
         }
     }
 
+    /// <summary>The actor's PID, for the one who asks what held a thread.</summary>
+    public override string ToString() => _invoker is IInfoContext context ? context.Self.Id : GetType().Name;
+
     /// <summary>From its next turn on the mailbox runs on another poller. Any thread.</summary>
     internal void MoveTo(ActorPoller home) => Volatile.Write(ref _home, home);
 
@@ -133,21 +141,24 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     /// <summary>Raises signals and sees to it that a turn follows. Any thread; runs nothing.</summary>
     protected void Signal(int signals)
     {
-        Interlocked.Or(ref _signals, signals);
-        Schedule();
+        if ((Interlocked.Or(ref _status, signals | Busy) & Busy) == 0)
+        {
+            Home.Poller.Post(this);
+        }
     }
 
     /// <summary>Raises signals from the poller's ready list, and runs a turn straight away if nothing is in its way.</summary>
     protected void SignalAndRun(int signals)
     {
-        Interlocked.Or(ref _signals, signals);
-        if (Interlocked.CompareExchange(ref _status, Busy, Idle) != Idle)
+        ActorPoller home = Home;
+        if (IsSuspended || !home.Poller.IsCurrent || Interlocked.CompareExchange(ref _status, Busy, Idle) != Idle)
         {
+            Signal(signals);
             return;
         }
 
-        ActorPoller home = Home;
-        if (home.Poller.IsCurrent && _system.IsEmpty && _user.IsEmpty)
+        _ownSignals |= signals;
+        if (_system.IsEmpty && _user.IsEmpty)
         {
             RunTurn(home);
         }
@@ -158,10 +169,20 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     }
 
     /// <summary>Takes the raised signals. The turn only.</summary>
-    protected int TakeSignals() => Interlocked.Exchange(ref _signals, 0);
+    protected int TakeSignals()
+    {
+        int signals = _ownSignals;
+        _ownSignals = 0;
+        if (Volatile.Read(ref _status) != Busy)
+        {
+            signals |= Interlocked.And(ref _status, Busy) & ~Busy;
+        }
+
+        return signals;
+    }
 
     /// <summary>Raises signals from inside a turn, for the next one.</summary>
-    protected void SignalNextTurn(int signals) => Interlocked.Or(ref _signals, signals);
+    protected void SignalNextTurn(int signals) => _ownSignals |= signals;
 
     /// <summary>A turn begins, on the poller's thread.</summary>
     protected virtual void BeginTurn(ActorPoller home)
@@ -175,9 +196,9 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
 
     private void Schedule()
     {
-        if (Volatile.Read(ref _status) == Idle && Interlocked.CompareExchange(ref _status, Busy, Idle) == Idle)
+        if ((Volatile.Read(ref _status) & Busy) == 0)
         {
-            Home.Poller.Post(this);
+            Signal(0);
         }
     }
 
@@ -224,7 +245,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
             {
                 return null;
             }
-            else if (maySignal && Volatile.Read(ref _signals) != 0 && SignalMessage is { } signal)
+            else if (maySignal && HasSignals && SignalMessage is { } signal)
             {
                 // Once a turn: what signals itself again gives way to the messages that wait.
                 maySignal = false;
@@ -309,6 +330,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
         }
     }
 
+    // Ends the turn, or goes on with another if something came meanwhile.
     private void BecomeIdle()
     {
         if (_suspendedAs is { } process && Registered() is { } current && !ReferenceEquals(current, process))
@@ -317,8 +339,23 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
             _suspendedAs = null;
         }
 
-        Interlocked.Exchange(ref _status, Idle);
-        if (!_system.IsEmpty || (_suspendedAs is null && (!_user.IsEmpty || (Volatile.Read(ref _signals) != 0 && SignalMessage is not null))))
+        while (true)
+        {
+            if (!IsSuspended && HasSignals && SignalMessage is not null)
+            {
+                Home.Poller.Post(this);
+                return;
+            }
+
+            // Bits stay where they are while they cannot be delivered.
+            int status = Volatile.Read(ref _status);
+            if ((IsSuspended || status == Busy || SignalMessage is null) && Interlocked.CompareExchange(ref _status, status & ~Busy, status) == status)
+            {
+                break;
+            }
+        }
+
+        if (!_system.IsEmpty || (!IsSuspended && !_user.IsEmpty))
         {
             Schedule();
         }

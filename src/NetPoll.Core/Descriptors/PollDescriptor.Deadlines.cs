@@ -37,7 +37,7 @@ internal sealed partial class PollDescriptor
     /// <returns>The waiters that a deadline in the past frees. Nothing happens on a descriptor that is closing.</returns>
     internal FreedWaiters SetDeadline(PollMode mode, long value)
     {
-        lock (this)
+        using (_gate.Enter())
         {
             if (_isClosing)
             {
@@ -65,7 +65,7 @@ internal sealed partial class PollDescriptor
     /// <summary>How long until a direction's deadline: null when it has none, zero when it has passed.</summary>
     internal TimeSpan? TimeLeft(PollMode mode, long now)
     {
-        lock (this)
+        using (_gate.Enter())
         {
             long deadline = mode == PollMode.Read ? _readDeadline : _writeDeadline;
             return deadline == 0 ? null : TimeSpan.FromTicks(deadline < 0 ? 0 : Math.Max(0, deadline - now) / 100);
@@ -78,7 +78,7 @@ internal sealed partial class PollDescriptor
     /// <summary>Puts the node where the deadlines want it. The poller's thread.</summary>
     internal void SyncWheel()
     {
-        lock (this)
+        using (_gate.Enter())
         {
             _isSyncQueued = false;
             ArmNode();
@@ -89,7 +89,7 @@ internal sealed partial class PollDescriptor
     internal override void OnDue(long now, ReadyList ready)
     {
         FreedWaiters freed = default;
-        lock (this)
+        using (_gate.Enter())
         {
             long armedFor = _armedFor;
             uint readSequence = _armedReadSequence;

@@ -15,17 +15,17 @@ namespace NetPoll.Core.Descriptors;
 /// _hangupWatcher               atomic                             its owner; read by the poller's thread
 /// _isClosing, _isEvicted,
 /// deadlines and their
-/// sequence numbers             the lock (this object's monitor)   Open, SetDeadline, OnDue, Evict
+/// sequence numbers             the lock (_gate)                   Open, SetDeadline, OnDue, Evict
 /// wheel links                  the poller's thread                TimingWheel
 /// </code>
 /// The memory is type-stable: a descriptor is rented from its poller's <see cref="PollCache"/> and given back, never collected, so a
 /// late event may always look at it. Nothing here runs user code: whatever frees a waiter returns it. The lock is a leaf: nothing that
-/// can block or lock is called under it. It is the object's own monitor, since a descriptor never leaves this library and an idle
-/// monitor costs no memory.
+/// can block or lock is called under it.
 /// </remarks>
 internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
 {
     private readonly TimingWheel _wheel;
+    private DescriptorLock _gate;
     private ulong _info;
     private uint _sequence;
     private PollSlot _read;
@@ -91,7 +91,7 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     /// <summary>Begins a tenancy. Go: the locked part of <c>poll_runtime_pollOpen</c>.</summary>
     internal void Open(PollableSocket socket)
     {
-        lock (this)
+        using (_gate.Enter())
         {
             _read.Reset();
             _write.Reset();
@@ -116,7 +116,7 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     /// <returns>What must now be made to run; nothing when the poller, which stops, was faster.</returns>
     internal FreedWaiters Evict()
     {
-        lock (this)
+        using (_gate.Enter())
         {
             if (_isEvicted || Socket is null)
             {
@@ -131,7 +131,7 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     /// <summary>Frees both waiters for good because the poller stops; the owner still evicts and releases. Harmless on a free descriptor.</summary>
     internal FreedWaiters EvictByPoller()
     {
-        lock (this)
+        using (_gate.Enter())
         {
             return _isClosing || Socket is null ? default : EvictLocked();
         }
@@ -140,7 +140,7 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     /// <summary>Ends the tenancy, after the backend has forgotten the socket. Go: <c>poll_runtime_pollClose</c>, <c>pollCache.free</c>.</summary>
     internal void Release()
     {
-        lock (this)
+        using (_gate.Enter())
         {
             if (!_isEvicted || Socket is null)
             {

@@ -12,31 +12,27 @@ internal unsafe struct IoVector
 
     /// <summary>Sends several buffers with one system call; pins them for its length.</summary>
     /// <param name="descriptor">A non-blocking socket.</param>
-    /// <param name="buffers">At most <see cref="Libc.IOV_MAX"/> are sent; empty ones are skipped.</param>
-    /// <returns>Bytes taken by the kernel, or the negative errno.</returns>
+    /// <param name="buffers">Of those that are not empty, at most <see cref="Libc.IOV_MAX"/> are sent.</param>
+    /// <returns>Bytes taken by the kernel, or the negative errno; 0 only when all buffers are empty.</returns>
     internal static int Send(int descriptor, ReadOnlySpan<ReadOnlyMemory<byte>> buffers)
     {
         // Small batches stay on the stack: the usual queue is a handful of segments.
         const int StackLimit = 16;
-        if (buffers.Length > Libc.IOV_MAX)
-        {
-            buffers = buffers[..Libc.IOV_MAX];
-        }
-
         if (buffers.Length <= StackLimit)
         {
             IoVector* vectors = stackalloc IoVector[StackLimit];
             PinBuffer pins = default;
-            return Send(descriptor, buffers, vectors, pins);
+            return Send(descriptor, buffers, vectors, pins, StackLimit);
         }
 
-        IoVector[] rented = ArrayPool<IoVector>.Shared.Rent(buffers.Length);
-        MemoryHandle[] handles = ArrayPool<MemoryHandle>.Shared.Rent(buffers.Length);
+        int capacity = Math.Min(buffers.Length, Libc.IOV_MAX);
+        IoVector[] rented = ArrayPool<IoVector>.Shared.Rent(capacity);
+        MemoryHandle[] handles = ArrayPool<MemoryHandle>.Shared.Rent(capacity);
         try
         {
             fixed (IoVector* vectors = rented)
             {
-                return Send(descriptor, buffers, vectors, handles);
+                return Send(descriptor, buffers, vectors, handles, capacity);
             }
         }
         finally
@@ -46,19 +42,28 @@ internal unsafe struct IoVector
         }
     }
 
-    private static int Send(int descriptor, ReadOnlySpan<ReadOnlyMemory<byte>> buffers, IoVector* vectors, Span<MemoryHandle> pins)
+    private static int Send(
+        int descriptor, ReadOnlySpan<ReadOnlyMemory<byte>> buffers, IoVector* vectors, Span<MemoryHandle> pins, int capacity)
     {
         int count = 0;
         try
         {
             foreach (ReadOnlyMemory<byte> buffer in buffers)
             {
-                if (!buffer.IsEmpty)
+                if (buffer.IsEmpty)
                 {
-                    pins[count] = buffer.Pin();
-                    vectors[count] = new IoVector { Start = (byte*)pins[count].Pointer, Length = (nuint)buffer.Length };
-                    count++;
+                    continue;
                 }
+
+                if (count == capacity)
+                {
+                    break;
+                }
+
+                MemoryHandle pin = buffer.Pin();
+                pins[count] = pin;
+                vectors[count] = new IoVector { Start = (byte*)pin.Pointer, Length = (nuint)buffer.Length };
+                count++;
             }
 
             return count == 0 ? 0 : Libc.SendVectored(descriptor, vectors, count);

@@ -147,7 +147,7 @@ internal static unsafe partial class Libc
         {
             while (true)
             {
-                nint count = recv(descriptor, start, (nuint)buffer.Length, 0);
+                nint count = SystemCall.Receive(descriptor, start, (nuint)buffer.Length);
                 if (count >= 0)
                 {
                     return (int)count;
@@ -170,7 +170,7 @@ internal static unsafe partial class Libc
         {
             while (true)
             {
-                nint count = send(descriptor, start, (nuint)buffer.Length, MSG_NOSIGNAL);
+                nint count = SystemCall.Send(descriptor, start, (nuint)buffer.Length, MSG_NOSIGNAL);
                 if (count >= 0)
                 {
                     return (int)count;
@@ -355,12 +355,6 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "write")]
     private static partial nint write(int descriptor, byte* buffer, nuint count);
-
-    [LibraryImport("libc", EntryPoint = "recv")]
-    private static partial nint recv(int descriptor, byte* buffer, nuint count, int flags);
-
-    [LibraryImport("libc", EntryPoint = "send")]
-    private static partial nint send(int descriptor, byte* buffer, nuint count, int flags);
 
     [LibraryImport("libc", EntryPoint = "sendmsg")]
     private static partial nint sendmsg(int descriptor, MessageHeader* message, int flags);

@@ -8,7 +8,7 @@ internal sealed partial class NetFd
     private AcceptOperation? _idleAccept;
 
     /// <summary>Takes a connection from the queue, or waits for one. Go: <c>FD.Accept</c>.</summary>
-    internal ValueTask<AcceptResult> AcceptAsync(CancellationToken cancellationToken) =>
+    internal ValueTask<AcceptResult> AcceptAsync(CancellationToken cancellationToken = default) =>
         _mutex.TryLock(PollMode.Read) ? AcceptLocked(cancellationToken) : AcceptWhenLocked(cancellationToken);
 
     /// <summary>Takes a connection from the queue, without waiting.</summary>
@@ -45,22 +45,36 @@ internal sealed partial class NetFd
 
     private ValueTask<AcceptResult> AcceptLocked(CancellationToken cancellationToken)
     {
-        PollResult prepared = Descriptor.Prepare(PollMode.Read);
-        if (prepared != PollResult.Ready)
-        {
-            Unlock(PollMode.Read);
-            return new ValueTask<AcceptResult>(new AcceptResult(OperationOutcome.From(prepared), null));
-        }
-
-        IoResult result = AcceptOnce(out PollableSocket? accepted);
-        if (result.WouldBlock)
+        OperationOutcome outcome = AcceptFirst(out PollableSocket? accepted);
+        if (outcome.Io.WouldBlock)
         {
             AcceptOperation operation = Interlocked.Exchange(ref _idleAccept, null) ?? new AcceptOperation(this);
             return operation.Begin(cancellationToken);
         }
 
         Unlock(PollMode.Read);
-        return new ValueTask<AcceptResult>(new AcceptResult(OperationOutcome.From(result), accepted));
+        return new ValueTask<AcceptResult>(new AcceptResult(outcome, accepted));
+    }
+
+    private OperationOutcome AcceptFirst(out PollableSocket? accepted)
+    {
+        accepted = null;
+        PollResult prepared = Descriptor.Prepare(PollMode.Read);
+        if (prepared != PollResult.Ready)
+        {
+            return OperationOutcome.From(prepared);
+        }
+
+        try
+        {
+            return OperationOutcome.From(AcceptOnce(out accepted));
+        }
+#pragma warning disable CA1031 // The exception is the caller's, who gets it with the result, after the lock was left.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return OperationOutcome.From(exception);
+        }
     }
 
     private async ValueTask<AcceptResult> AcceptWhenLocked(CancellationToken cancellationToken) => await LockAsync(PollMode.Read, cancellationToken)

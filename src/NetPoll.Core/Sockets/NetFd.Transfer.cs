@@ -29,11 +29,16 @@ internal sealed partial class NetFd
             return Occupied();
         }
 
-        PollResult prepared = buffer.IsEmpty ? PollResult.Ready : Descriptor.Prepare(PollMode.Read);
-        OperationOutcome outcome = prepared != PollResult.Ready ? OperationOutcome.From(prepared)
-            : OperationOutcome.From(buffer.IsEmpty ? IoResult.Success : ReadOnce(buffer));
-        Unlock(PollMode.Read);
-        return outcome;
+        try
+        {
+            PollResult prepared = buffer.IsEmpty ? PollResult.Ready : Descriptor.Prepare(PollMode.Read);
+            return prepared != PollResult.Ready ? OperationOutcome.From(prepared)
+                : OperationOutcome.From(buffer.IsEmpty ? IoResult.Success : ReadOnce(buffer));
+        }
+        finally
+        {
+            Unlock(PollMode.Read);
+        }
     }
 
     /// <summary>Writes all of it, waiting where need be. Writes of several callers never mix. Go: <c>FD.Write</c>.</summary>
@@ -50,12 +55,17 @@ internal sealed partial class NetFd
             return Occupied();
         }
 
-        PollResult prepared = Descriptor.Prepare(PollMode.Write);
-        OperationOutcome outcome = prepared != PollResult.Ready
-            ? OperationOutcome.From(prepared)
-            : OperationOutcome.From(_socket.Write(buffer));
-        Unlock(PollMode.Write);
-        return outcome;
+        try
+        {
+            PollResult prepared = Descriptor.Prepare(PollMode.Write);
+            return prepared != PollResult.Ready
+                ? OperationOutcome.From(prepared)
+                : OperationOutcome.From(_socket.Write(buffer));
+        }
+        finally
+        {
+            Unlock(PollMode.Write);
+        }
     }
 
     /// <summary>One read, under the read lock.</summary>
@@ -70,6 +80,7 @@ internal sealed partial class NetFd
 
     /// <summary>Writes until all is taken or the system takes no more, under the write lock.</summary>
     /// <returns>Success when all is taken; WouldBlock to come back; else the error, with <paramref name="written"/> telling how far it got.</returns>
+    /// <exception cref="IOException">The system contradicts itself: it took more than it was offered, or nothing without an error.</exception>
     internal IoResult WriteAll(ReadOnlySpan<byte> buffer, ref int written)
     {
         do
@@ -87,7 +98,7 @@ internal sealed partial class NetFd
 
             if (result.Count == 0 && buffer.Length > 0)
             {
-                return IoResult.BrokenPipe;
+                throw new EndOfStreamException($"The system took no more after {written} of {buffer.Length} bytes, and told no error.");
             }
 
             written += result.Count;
@@ -171,10 +182,7 @@ internal sealed partial class NetFd
 
         if (!_isDrained)
         {
-            PollResult prepared = Descriptor.Prepare(PollMode.Read);
-            OperationOutcome outcome = prepared == PollResult.Ready
-                ? OperationOutcome.From(ReadOnce(buffer.Span))
-                : OperationOutcome.From(prepared);
+            OperationOutcome outcome = ReadFirst(buffer);
             if (!outcome.Io.WouldBlock)
             {
                 Unlock(PollMode.Read);
@@ -186,6 +194,26 @@ internal sealed partial class NetFd
 
         ReadOperation operation = Interlocked.Exchange(ref _idleRead, null) ?? new ReadOperation(this);
         return operation.Begin(buffer, cancellationToken);
+    }
+
+    private OperationOutcome ReadFirst(Memory<byte> buffer)
+    {
+        PollResult prepared = Descriptor.Prepare(PollMode.Read);
+        if (prepared != PollResult.Ready)
+        {
+            return OperationOutcome.From(prepared);
+        }
+
+        try
+        {
+            return OperationOutcome.From(ReadOnce(buffer.Span));
+        }
+#pragma warning disable CA1031 // The exception is the caller's, who gets it with the result, after the lock was left.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return OperationOutcome.From(exception);
+        }
     }
 
     private async ValueTask<int> ReadWhenLocked(Memory<byte> buffer, CancellationToken cancellationToken)
@@ -200,11 +228,8 @@ internal sealed partial class NetFd
 
     private ValueTask WriteLocked(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
-        PollResult prepared = Descriptor.Prepare(PollMode.Write);
         int written = 0;
-        OperationOutcome outcome = prepared == PollResult.Ready
-            ? OperationOutcome.From(WriteAll(buffer.Span, ref written))
-            : OperationOutcome.From(prepared);
+        OperationOutcome outcome = WriteFirst(buffer, ref written);
         if (outcome.Io.WouldBlock)
         {
             WriteOperation operation = Interlocked.Exchange(ref _idleWrite, null) ?? new WriteOperation(this);
@@ -213,6 +238,26 @@ internal sealed partial class NetFd
 
         Unlock(PollMode.Write);
         return outcome.IsSuccess ? ValueTask.CompletedTask : ValueTask.FromException(ToException(outcome, "write", written));
+    }
+
+    private OperationOutcome WriteFirst(ReadOnlyMemory<byte> buffer, ref int written)
+    {
+        PollResult prepared = Descriptor.Prepare(PollMode.Write);
+        if (prepared != PollResult.Ready)
+        {
+            return OperationOutcome.From(prepared);
+        }
+
+        try
+        {
+            return OperationOutcome.From(WriteAll(buffer.Span, ref written));
+        }
+#pragma warning disable CA1031 // As for reads.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return OperationOutcome.From(exception);
+        }
     }
 
     private async ValueTask WriteWhenLocked(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)

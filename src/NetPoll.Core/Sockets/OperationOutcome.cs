@@ -7,16 +7,23 @@ namespace NetPoll.Core.Sockets;
 /// <summary>How an operation of a <see cref="NetFd"/> ended: what the system said, or what kept it from being asked.</summary>
 internal readonly record struct OperationOutcome(PollResult Poll, IoResult Io)
 {
-    /// <summary>The wait's token was cancelled; nothing was moved.</summary>
-    internal static OperationOutcome Cancelled { get; } = new(PollResult.Ready, IoResult.TryAgain) { IsCancelled = true };
+    private static readonly Exception CancelledMark = new OperationCanceledException();
 
-    internal bool IsCancelled { get; private init; }
+    // What an attempt threw instead of answering, such as memory that its owner took away meanwhile: the awaiting code's business.
+    private Exception? Failure { get; init; }
+
+    /// <summary>The wait's token was cancelled; nothing was moved.</summary>
+    internal static OperationOutcome Cancelled { get; } = new(PollResult.Ready, IoResult.Success) { Failure = CancelledMark };
+
+    internal bool IsCancelled => ReferenceEquals(Failure, CancelledMark);
 
     internal static OperationOutcome From(IoResult io) => new(PollResult.Ready, io);
 
     internal static OperationOutcome From(PollResult poll) => new(poll, default);
 
-    internal bool IsSuccess => Poll == PollResult.Ready && Io.IsSuccess;
+    internal static OperationOutcome From(Exception failure) => new(PollResult.Ready, IoResult.Gone) { Failure = failure };
+
+    internal bool IsSuccess => Poll == PollResult.Ready && Io.IsSuccess && Failure is null;
 
     /// <summary>The exception of the awaitable surface.</summary>
     /// <param name="operation">A verb for the message: read, write, accept.</param>
@@ -24,6 +31,11 @@ internal readonly record struct OperationOutcome(PollResult Poll, IoResult Io)
     /// <param name="bytesTransferred">Bytes that a write had moved before it ended.</param>
     internal Exception ToException(string operation, EndPoint? endPoint, long bytesTransferred = 0)
     {
+        if (Failure is not null)
+        {
+            return Failure;
+        }
+
         string subject = endPoint is null ? operation : $"{operation} {endPoint}";
         return Poll switch
         {

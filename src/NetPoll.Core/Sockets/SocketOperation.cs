@@ -74,16 +74,12 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
         bool isDone;
         if (Fd.Descriptor.FinishWait(_mode))
         {
-            IoResult attempt = Try();
-            if (attempt.WouldBlock)
+            outcome = Attempt();
+            isDone = !outcome.Io.WouldBlock;
+            if (!isDone)
             {
                 Fd.Poller.CountSpuriousWakeup();
                 isDone = ParkOrTry(out outcome);
-            }
-            else
-            {
-                outcome = OperationOutcome.From(attempt);
-                isDone = true;
             }
         }
         else
@@ -177,10 +173,9 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
                 return true;
             }
 
-            IoResult attempt = Try();
-            if (!attempt.WouldBlock)
+            outcome = Attempt();
+            if (!outcome.Io.WouldBlock)
             {
-                outcome = OperationOutcome.From(attempt);
                 return true;
             }
         }
@@ -202,6 +197,12 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
     protected void Register(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
     {
         CheckToken(token);
+        if (Volatile.Read(ref _continuation) is { } earlier && !ReferenceEquals(earlier, CompletedMark))
+        {
+            // Before anything of the first registration is overwritten.
+            ThrowAwaitedTwice();
+        }
+
         _continuationState = state;
         _executionContext = (flags & ValueTaskSourceOnCompletedFlags.FlowExecutionContext) != 0 ? ExecutionContext.Capture() : null;
         _resumesOnPoller = Fd.Poller.IsCurrent;
@@ -218,7 +219,7 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
 
         if (!ReferenceEquals(seen, CompletedMark))
         {
-            throw new InvalidOperationException("A waiting operation was awaited twice.");
+            ThrowAwaitedTwice();
         }
 
         // Never inside this call: the caller is still on its way out.
@@ -276,6 +277,21 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
 
         outcome = OperationOutcome.Cancelled;
         return true;
+    }
+
+    // Whatever an attempt throws ends the operation, or its lock would be held and its caller wait for ever.
+    private OperationOutcome Attempt()
+    {
+        try
+        {
+            return OperationOutcome.From(Try());
+        }
+#pragma warning disable CA1031 // The exception is the awaiting code's, which gets it with the result.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return OperationOutcome.From(exception);
+        }
     }
 
     // Any thread.
@@ -366,6 +382,8 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
             _context = TaskScheduler.Current;
         }
     }
+
+    private static void ThrowAwaitedTwice() => throw new InvalidOperationException("A waiting operation was awaited twice.");
 
     private void CheckToken(short token)
     {

@@ -213,7 +213,10 @@ public sealed class TimingWheelTests
                 _ = wheel.NextDue();
             }
 
-            Array.ForEach(nodes, wheel.Cancel);
+            foreach (Node node in nodes)
+            {
+                wheel.Cancel(node);
+            }
         });
 
         Assert.Equal(0, bytes);

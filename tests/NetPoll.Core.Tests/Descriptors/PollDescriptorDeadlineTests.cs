@@ -173,6 +173,21 @@ public sealed class PollDescriptorDeadlineTests
     }
 
     [Fact]
+    public void NP048_A_firing_that_overtakes_the_news_of_an_earlier_deadline_is_ignored_and_the_new_one_still_fires()
+    {
+        _model.SetDeadline(PollMode.Read, 50);
+        Reader.Wait();
+
+        // Set by another thread, whose post has not reached the poller when the old node comes up, late.
+        Assert.True(Descriptor.SetDeadline(PollMode.Read, _model.Now + (10 * DescriptorModel.Millisecond)).MustSyncWheel);
+        Assert.Equal(2, _model.Advance(60));
+
+        Assert.Equal(1, Reader.Freed);
+        Descriptor.SyncWheel();
+        Assert.Equal(0, _model.Wheel.Count);
+    }
+
+    [Fact]
     public void NP049_A_firing_that_is_on_its_way_when_the_deadline_is_cleared_is_ignored()
     {
         _model.SetDeadline(PollMode.Read, 50);

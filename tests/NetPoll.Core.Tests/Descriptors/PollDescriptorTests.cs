@@ -317,77 +317,91 @@ public sealed class PollDescriptorTests
     [Fact]
     public void NP018_Readiness_and_close_from_two_threads_free_a_parked_waiter_exactly_once()
     {
-        PollDescriptor[] descriptors = Make(1_000);
-        SilentWaiter[] waiters = new SilentWaiter[descriptors.Length];
+        PollDescriptor[] descriptors = Make(StressScale.Rounds(200_000));
+        SilentWaiter[] waiters = [.. descriptors.Select(static _ => new SilentWaiter())];
         ReadyList ready = new();
+        for (int index = 0; index < descriptors.Length; index++)
+        {
+            Assert.True(descriptors[index].TryPark(PollMode.Read, waiters[index], out _));
+        }
 
-        Race.Run(
-            StressScale.Rounds(200),
-            prepare: () =>
-            {
-                for (int index = 0; index < descriptors.Length; index++)
-                {
-                    descriptors[index].Open(_model.Socket);
-                    waiters[index] = new SilentWaiter();
-                    Assert.True(descriptors[index].TryPark(PollMode.Read, waiters[index], out _));
-                }
-            },
-            here: () => Array.ForEach(descriptors, descriptor => descriptor.OnReady(PollEventFlags.Read, ready)),
-            there: () => Array.ForEach(descriptors, static descriptor => descriptor.Evict().Schedule()),
-            check: () =>
-            {
-                while (ready.TryTake(out IPollWaiter? waiter, out PollSignals signals))
-                {
-                    waiter.Resume(signals);
-                }
-                for (int index = 0; index < descriptors.Length; index++)
-                {
-                    Assert.Equal(1, waiters[index].Resumed + waiters[index].Scheduled);
-                    Assert.True(descriptors[index].FinishWait(PollMode.Read), "The readiness came, before the close or after it.");
-                    descriptors[index].Release();
-                }
-            });
+        Race.Lockstep(
+            descriptors.Length,
+            here: index => descriptors[index].OnReady(PollEventFlags.Read, ready),
+            there: index => descriptors[index].Evict().Schedule());
+
+        while (ready.TryTake(out IPollWaiter? waiter, out PollSignals signals))
+        {
+            waiter.Resume(signals);
+        }
+
+        for (int index = 0; index < descriptors.Length; index++)
+        {
+            Assert.Equal(1, waiters[index].Resumed + waiters[index].Scheduled);
+            Assert.True(descriptors[index].FinishWait(PollMode.Read), "The readiness came, before the close or after it.");
+            descriptors[index].Release();
+        }
     }
 
     [Fact]
     public void NP108_A_wait_that_races_a_close_never_stays_parked()
     {
-        PollDescriptor[] descriptors = Make(1_000);
-        SilentWaiter[] waiters = new SilentWaiter[descriptors.Length];
-        int parked = 0;
+        PollDescriptor[] descriptors = Make(StressScale.Rounds(200_000));
+        SilentWaiter[] waiters = [.. descriptors.Select(static _ => new SilentWaiter())];
+        bool[] parked = new bool[descriptors.Length];
+        PollResult[] results = new PollResult[descriptors.Length];
 
-        Race.Run(
-            StressScale.Rounds(300),
-            prepare: () =>
-            {
-                parked = 0;
-                for (int index = 0; index < descriptors.Length; index++)
-                {
-                    descriptors[index].Open(_model.Socket);
-                    waiters[index] = new SilentWaiter();
-                }
-            },
-            here: () =>
-            {
-                for (int index = 0; index < descriptors.Length; index++)
-                {
-                    if (descriptors[index].TryPark(PollMode.Write, waiters[index], out PollResult result))
-                    {
-                        parked++;
-                    }
-                    else
-                    {
-                        Assert.Equal(PollResult.Closing, result);
-                    }
-                }
-            },
-            there: () => Array.ForEach(descriptors, static descriptor => descriptor.Evict().Schedule()),
-            check: () =>
-            {
-                Assert.Equal(parked, waiters.Sum(static waiter => waiter.Scheduled));
-                Assert.All(descriptors, static descriptor => Assert.False(descriptor.HasWriter));
-                Array.ForEach(descriptors, static descriptor => descriptor.Release());
-            });
+        Race.Lockstep(
+            descriptors.Length,
+            here: index => parked[index] = descriptors[index].TryPark(PollMode.Write, waiters[index], out results[index]),
+            there: index => descriptors[index].Evict().Schedule());
+
+        for (int index = 0; index < descriptors.Length; index++)
+        {
+            Assert.Equal(parked[index] ? 1 : 0, waiters[index].Scheduled);
+            Assert.False(descriptors[index].HasWriter);
+            Assert.Equal(parked[index] ? PollResult.Ready : PollResult.Closing, results[index]);
+            descriptors[index].Release();
+        }
+    }
+
+    [Fact]
+    public void NP108_A_mailbox_that_arms_while_its_descriptor_closes_is_always_told()
+    {
+        PollDescriptor[] descriptors = Make(StressScale.Rounds(200_000));
+        SilentWaiter[] mailboxes = [.. descriptors.Select(static _ => new SilentWaiter())];
+        PollSignals[] own = new PollSignals[descriptors.Length];
+
+        Race.Lockstep(
+            descriptors.Length,
+            here: index => own[index] = descriptors[index].Arm(PollMode.Read, mailboxes[index]),
+            there: index => descriptors[index].Evict().Schedule());
+
+        for (int index = 0; index < descriptors.Length; index++)
+        {
+            Assert.False(descriptors[index].HasReader);
+            Assert.Equal(1, mailboxes[index].Scheduled + (own[index] == PollSignals.Closed ? 1 : 0));
+            descriptors[index].Release();
+        }
+    }
+
+    [Fact]
+    public void NP007_A_wait_that_races_an_expiry_never_stays_parked()
+    {
+        PollDescriptor[] descriptors = Make(StressScale.Rounds(200_000));
+        SilentWaiter[] waiters = [.. descriptors.Select(static _ => new SilentWaiter())];
+        bool[] parked = new bool[descriptors.Length];
+
+        Race.Lockstep(
+            descriptors.Length,
+            here: index => parked[index] = descriptors[index].TryPark(PollMode.Read, waiters[index], out _),
+            there: index => descriptors[index].SetDeadline(PollMode.Read, -1).Schedule());
+
+        for (int index = 0; index < descriptors.Length; index++)
+        {
+            Assert.Equal(parked[index] ? 1 : 0, waiters[index].Scheduled);
+            Assert.False(descriptors[index].HasReader);
+        }
     }
 
     [Fact]
@@ -553,31 +567,22 @@ public sealed class PollDescriptorTests
     [Fact]
     public void NP030_A_published_deadline_and_an_event_error_from_two_threads_never_lose_each_other()
     {
-        const int Times = 1_000;
         uint sequence = Descriptor.Token.Sequence;
 
-        Race.Run(
-            StressScale.Rounds(300),
-            prepare: static () => { },
-            here: () =>
+        Race.Lockstep(
+            StressScale.Rounds(500_000),
+            here: round =>
             {
-                for (int time = 0; time < Times; time++)
-                {
-                    bool isPast = (time & 1) == 0;
-                    Descriptor.SetDeadline(PollMode.Read, isPast ? -1 : 0);
-                    Assert.Equal(isPast, Descriptor.Info.IsReadExpired);
-                }
+                bool isPast = (round & 1) == 0;
+                Descriptor.SetDeadline(PollMode.Read, isPast ? -1 : 0);
+                Assert.Equal(isPast, Descriptor.Info.IsReadExpired);
             },
-            there: () =>
+            there: round =>
             {
-                for (int time = 0; time < Times; time++)
-                {
-                    bool isError = (time & 1) == 0;
-                    Descriptor.SetEventError(isError, sequence);
-                    Assert.Equal(isError, Descriptor.Info.HasEventError);
-                }
-            },
-            check: static () => { });
+                bool isError = (round & 1) == 0;
+                Descriptor.SetEventError(isError, sequence);
+                Assert.Equal(isError, Descriptor.Info.HasEventError);
+            });
     }
 
     [Fact]
@@ -714,10 +719,17 @@ public sealed class PollDescriptorTests
         Assert.False(Descriptor.HasReader || Descriptor.HasWriter);
     }
 
-    private static PollDescriptor[] Make(int count)
+    private PollDescriptor[] Make(int count)
     {
+        PollDescriptor[] descriptors = new PollDescriptor[count];
         TimingWheel wheel = new(1);
-        return [.. Enumerable.Range(0, count).Select(index => new PollDescriptor(index, wheel))];
+        for (int index = 0; index < count; index++)
+        {
+            descriptors[index] = new PollDescriptor(index, wheel);
+            descriptors[index].Open(_model.Socket);
+        }
+
+        return descriptors;
     }
 
     // Nobody can park on a closing descriptor, so the broken state is made through the mailbox form, step by step.

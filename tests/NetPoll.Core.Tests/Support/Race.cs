@@ -55,4 +55,52 @@ internal static class Race
             other.Join();
         }
     }
+
+    /// <summary>Two threads that go through the same numbers side by side, each waiting for the other before every one of them.</summary>
+    /// <param name="count">How many numbers, from 0.</param>
+    /// <param name="here">What one side does with each.</param>
+    /// <param name="there">What the other side does with each.</param>
+    /// <remarks>One side begins a little later than the other, by another hair each time, so that all instants meet.</remarks>
+    internal static void Lockstep(int count, Action<int> here, Action<int> there)
+    {
+        int mine = -1;
+        int other = -1;
+        Exception? failure = null;
+        Thread thread = new(() => failure = Record.Exception(() => Walk(count, ref other, ref mine, there, late: 0)));
+        thread.Start();
+        Exception? own = Record.Exception(() => Walk(count, ref mine, ref other, here, late: 1));
+        Volatile.Write(ref mine, int.MaxValue);
+        thread.Join();
+        if ((own ?? failure) is { } thrown)
+        {
+            ExceptionDispatchInfo.Throw(thrown);
+        }
+    }
+
+    private static void Walk(int count, ref int own, ref int other, Action<int> action, int late)
+    {
+        try
+        {
+            for (int index = 0; index < count; index++)
+            {
+                Volatile.Write(ref own, index);
+                SpinWait spin = default;
+                while (Volatile.Read(ref other) < index)
+                {
+                    spin.SpinOnce(sleep1Threshold: -1);
+                }
+
+                for (int wait = (index >> late) % 24; wait > 0; wait--)
+                {
+                    _ = Volatile.Read(ref other);
+                }
+
+                action(index);
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref own, int.MaxValue);
+        }
+    }
 }

@@ -12,7 +12,7 @@ internal sealed class ScriptedPoller : IAsyncDisposable
         PollerOptions options = new() { PollerCount = 1, Platform = Platform, Logger = Log };
         configure?.Invoke(options);
         Group = new PollerGroup(options);
-        Group.Start();
+        Poller = Group.Pollers[0];
     }
 
     internal ScriptedPlatform Platform { get; } = new();
@@ -21,7 +21,7 @@ internal sealed class ScriptedPoller : IAsyncDisposable
 
     internal PollerGroup Group { get; }
 
-    internal Poller Poller => Group.Pollers[0];
+    internal Poller Poller { get; }
 
     internal ScriptedBackend Backend => Platform.Backend;
 

@@ -1,0 +1,171 @@
+using Chat.Domain;
+using Chat.Protocol;
+using Microsoft.Extensions.Logging;
+using NetPoll.Actors;
+using NetPoll.Core;
+
+namespace Chat.Server.Protobuf;
+
+/// <summary>One client's connection: translates between its frames and its <see cref="Session"/>, and keeps its time limits.</summary>
+/// <remarks>
+/// Until the client has its name the registration deadline runs, which no byte prolongs. After that, silence is measured: half of the
+/// idle timeout brings a Ping, the other half a Goodbye. Who does not take what is sent is cut off by the connection's own limits.
+/// </remarks>
+internal sealed class ProtobufSession : ProtobufConnectionActor<ClientFrame>
+{
+    private readonly ChatDomain _chat;
+    private readonly ServerOptions _options;
+    private readonly ILogger _logger;
+    private Session? _session;
+
+    // For the log.
+    private string _name = "a stranger";
+    private string _client = "";
+    private string? _whyClosed;
+
+    private ulong _pings;
+
+    // A Ping is out, and no frame has come since.
+    private bool _isPinged;
+
+    public ProtobufSession(ChatDomain chat, ServerOptions options, ILogger logger)
+        : base(ClientFrame.Parser, ChatProtocol.MaxClientFrameBytes)
+    {
+        _chat = chat;
+        _options = options;
+        _logger = logger;
+    }
+
+    protected override void OnConnected()
+    {
+        _session = new Session(_chat, Context.Self, ProtobufDoor.DoorName);
+        SetReadDeadline(Deadline.After(_options.RegistrationTimeout));
+    }
+
+    protected override Task OnFrame(ClientFrame frame)
+    {
+        _isPinged = false;
+        if (frame.BodyCase == ClientFrame.BodyOneofCase.Hello)
+        {
+            _client = ChatRules.Quote(frame.Hello.Client);
+        }
+
+        switch (Requests.Take(_session!, frame))
+        {
+            case null:
+                break;
+            case { BodyCase: ServerFrame.BodyOneofCase.Goodbye } goodbye:
+                Quit(goodbye);
+                break;
+            case { BodyCase: ServerFrame.BodyOneofCase.Error, ReplyTo: 0 } error:
+                // It cannot be told which request was refused, so the conversation cannot go on.
+                Send(error);
+                End(error.Error.Text, CloseReason.Error);
+                break;
+            case { } answer:
+                Send(answer);
+                break;
+        }
+
+        return Task.CompletedTask;
+    }
+
+    protected override Task OnMessage(object message)
+    {
+        _session!.Observe(message);
+        if (message is NameClaimed { Person.Name: { } name } && _session.Person is not null)
+        {
+            _name = name;
+            SetReadDeadline(Deadline.None);
+            IdleTimeout = _options.IdleTimeout / 2;
+            Log.CameIn(_logger, name, RemoteEndPoint, _client);
+        }
+
+        if (Frames.FromMessage(message, _chat.Options) is { } frame)
+        {
+            Send(frame);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    protected override void OnFrameError(Exception exception)
+    {
+        (ErrorCode code, string text) = exception is FrameTooLargeException tooLarge
+            ? (ErrorCode.FrameTooLarge, $"a frame of {tooLarge.Size} bytes exceeds the limit of {tooLarge.Limit}")
+            : (ErrorCode.MalformedFrame, $"these bytes are no ClientFrame: {exception.Message}");
+        Send(Frames.Error(0, code, text));
+        End(text, CloseReason.Error);
+    }
+
+    protected override void OnDeadline(DeadlineKind kind)
+    {
+        switch (kind)
+        {
+            case DeadlineKind.Read:
+                End($"no name was asked for and given within {Seconds(_options.RegistrationTimeout)}", CloseReason.DeadlineExceeded);
+                break;
+
+            // Perhaps they say nothing because they are busy taking what waits for them: the write timeout watches over that.
+            case DeadlineKind.Idle when OutputBytes > 0:
+                break;
+            case DeadlineKind.Idle when !_isPinged:
+                _isPinged = true;
+                Send(new ServerFrame { Ping = new Ping { Token = ++_pings } });
+                break;
+            case DeadlineKind.Idle:
+                End($"nothing was received within {Seconds(_options.IdleTimeout)}, not even an answer to a ping", CloseReason.HeartbeatMissed);
+                break;
+            default:
+                _whyClosed = $"took nothing of {OutputBytes} waiting bytes within {Seconds(_options.WriteTimeout)}";
+                base.OnDeadline(kind);
+                break;
+        }
+    }
+
+    protected override void OnPeerClosed()
+    {
+        // Now, not when the last byte is sent: the name is free as soon as its owner is gone.
+        _session!.End();
+        base.OnPeerClosed();
+    }
+
+    protected override void OnShutdown() => End("the server stops", CloseReason.Shutdown);
+
+    protected override void OnClosed(ConnectionClosed closed)
+    {
+        _session?.End();
+        string why = _whyClosed ?? closed.Exception?.Message ?? closed.Reason switch
+        {
+            CloseReason.Local => "quit",
+            CloseReason.Peer => "closed the connection",
+            CloseReason.Reset => "reset the connection",
+            _ => closed.Reason.ToString(),
+        };
+        if (closed.Reason is CloseReason.Local or CloseReason.Peer or CloseReason.Reset or CloseReason.Shutdown)
+        {
+            Log.Left(_logger, _name, RemoteEndPoint, why);
+        }
+        else
+        {
+            Log.CutOff(_logger, _name, RemoteEndPoint, closed.Reason, why);
+        }
+    }
+
+    private static string Seconds(TimeSpan time) => $"{time.TotalSeconds} s";
+
+    private void Quit(ServerFrame goodbye)
+    {
+        _session!.End();
+        Send(goodbye);
+        Close();
+    }
+
+    private void End(string why, CloseReason reason)
+    {
+        _session!.End();
+        _whyClosed = why;
+        Send(new ServerFrame { Goodbye = new Goodbye { Reason = why } });
+        Close(reason);
+    }
+}

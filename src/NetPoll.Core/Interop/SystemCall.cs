@@ -1,0 +1,43 @@
+using System.Runtime.InteropServices;
+
+namespace NetPoll.Core.Interop;
+
+/// <summary>The two system calls of every message, made without the detour that libc takes in a process with several threads.</summary>
+/// <remarks>
+/// recv(3) and send(3) are cancellation points: with more than one thread libc marks the thread before and after each call, by atomic
+/// instructions, which is 1% of an echo's processor time. syscall(2) is none. Its numbers are the kernel's contract per architecture; where
+/// they are not known here, libc's functions serve.
+/// </remarks>
+internal static unsafe partial class SystemCall
+{
+    private static readonly nint ReceiveFromNumber = Number(x64: 45, arm64: 207);
+    private static readonly nint SendToNumber = Number(x64: 44, arm64: 206);
+
+    /// <summary>recvfrom(2) without an address: recv(2). Blocks only on a blocking socket, which this library has none of.</summary>
+    /// <returns>Bytes received, 0 at the end of the stream, or -1 with errno.</returns>
+    internal static nint Receive(int descriptor, byte* buffer, nuint length) => ReceiveFromNumber != 0
+        ? syscall(ReceiveFromNumber, descriptor, buffer, length, 0, 0, 0)
+        : recv(descriptor, buffer, length, 0);
+
+    /// <summary>sendto(2) without an address: send(2). Blocks only on a blocking socket, which this library has none of.</summary>
+    /// <returns>Bytes taken by the kernel, or -1 with errno.</returns>
+    internal static nint Send(int descriptor, byte* buffer, nuint length, int flags) => SendToNumber != 0
+        ? syscall(SendToNumber, descriptor, buffer, length, flags, 0, 0)
+        : send(descriptor, buffer, length, flags);
+
+    private static nint Number(nint x64, nint arm64) => RuntimeInformation.ProcessArchitecture switch
+    {
+        Architecture.X64 => x64,
+        Architecture.Arm64 => arm64,
+        _ => 0,
+    };
+
+    [LibraryImport("libc", EntryPoint = "syscall")]
+    private static partial nint syscall(nint number, nint descriptor, byte* buffer, nuint length, nint flags, nint address, nint addressLength);
+
+    [LibraryImport("libc", EntryPoint = "recv")]
+    private static partial nint recv(int descriptor, byte* buffer, nuint count, int flags);
+
+    [LibraryImport("libc", EntryPoint = "send")]
+    private static partial nint send(int descriptor, byte* buffer, nuint count, int flags);
+}

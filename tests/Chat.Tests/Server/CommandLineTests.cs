@@ -1,0 +1,54 @@
+using System.Net;
+using Chat.Server;
+using CommandLine = Chat.Server.CommandLine;
+
+namespace Chat.Tests.Server;
+
+public sealed class CommandLineTests
+{
+    [Fact]
+    public void Nothing_said_means_this_machine_and_the_usual_port()
+    {
+        (ServerOptions? options, _) = CommandLine.Read([], TextWriter.Null, TextWriter.Null);
+
+        Assert.NotNull(options);
+        Assert.Equal((IPAddress.Loopback, 7000, Environment.ProcessorCount), (options.Address, options.Port, options.Pollers));
+        options.Validate();
+    }
+
+    [Fact]
+    public void Options_are_taken()
+    {
+        (ServerOptions? options, _) = CommandLine.Read(
+            ["--port", "0", "--host", "any", "--pollers", "3", "--registration-timeout", "5", "--idle-timeout", "6", "--drain-timeout", "0"],
+            TextWriter.Null,
+            TextWriter.Null);
+
+        Assert.NotNull(options);
+        Assert.Equal((IPAddress.Any, 0, 3), (options.Address, options.Port, options.Pollers));
+        Assert.Equal(
+            (TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(6), TimeSpan.Zero),
+            (options.RegistrationTimeout, options.IdleTimeout, options.DrainTimeout));
+        options.Validate();
+    }
+
+    [Theory]
+    [InlineData("--port 65536", "chat-server: --port '65536': expected a whole number from 0 to 65535\n")]
+    [InlineData("--port x", "chat-server: --port 'x': expected a whole number from 0 to 65535\n")]
+    [InlineData("--pollers 0", "chat-server: --pollers '0': expected a whole number from 1 to 256\n")]
+    [InlineData("--host 7", "chat-server: --host '7': expected an address of this machine, such as 127.0.0.1, or 'any'\n")]
+    [InlineData("--host nowhere", "chat-server: --host 'nowhere': expected an address of this machine, such as 127.0.0.1, or 'any'\n")]
+    [InlineData(
+        "--prot 7",
+        "chat-server: unknown argument '--prot': expected --host, --port, --pollers, --registration-timeout, --idle-timeout, --drain-timeout or --help\n")]
+    public void An_error_is_one_line_that_names_the_value_and_what_was_expected(string arguments, string expected)
+    {
+        using var error = new StringWriter();
+
+        (ServerOptions? options, ExitCode exit) = CommandLine.Read(arguments.Split(' '), TextWriter.Null, error);
+
+        Assert.Null(options);
+        Assert.Equal(ExitCode.Usage, exit);
+        Assert.Equal(expected, error.ToString());
+    }
+}

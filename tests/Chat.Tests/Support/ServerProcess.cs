@@ -1,0 +1,52 @@
+using System.Globalization;
+using NetPoll.Tests;
+
+namespace Chat.Tests.Support;
+
+/// <summary>The real server in a process of its own, on a port that the system chose.</summary>
+internal sealed class ServerProcess : IAsyncDisposable
+{
+    private ServerProcess(ProgramProcess program, int port)
+    {
+        Program = program;
+        Port = port;
+    }
+
+    public ProgramProcess Program { get; }
+
+    public int Port { get; }
+
+    /// <summary>How many descriptors the server has open that are no files: the runtime opens libraries as they are first needed.</summary>
+    public int Descriptors => Directory.GetFiles($"/proc/{Program.Id}/fd")
+        .Count(static descriptor => new FileInfo(descriptor).LinkTarget is { } target && !target.StartsWith('/'));
+
+    /// <summary>Starts it; returns when it has said where it listens.</summary>
+    public static async Task<ServerProcess> Start(params string[] options)
+    {
+        ProgramProcess program = Run(["--port", "0", .. options]);
+        try
+        {
+            string listening = await program.Prints(
+                "where the server listens", static line => line.StartsWith("Chat server: listening on ", StringComparison.Ordinal));
+            await program.Prints("Ctrl-C stops the server.");
+            return new ServerProcess(program, int.Parse(listening[(listening.LastIndexOf(':') + 1)..], CultureInfo.InvariantCulture));
+        }
+        catch
+        {
+            await program.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Runs the server program with this command line.</summary>
+    public static ProgramProcess Run(params string[] arguments) => new("Chat.Server", arguments);
+
+    /// <summary>Waits until the server has logged this.</summary>
+    public Task Logs(string text)
+        => Program.Prints($"the server's log of '{text}'", line => line.Contains(text, StringComparison.Ordinal));
+
+    /// <summary>Waits until the server's descriptors are as many.</summary>
+    public Task HasDescriptors(int count) => Eventually.Equal("the server's descriptors", count, () => Descriptors);
+
+    public ValueTask DisposeAsync() => Program.DisposeAsync();
+}

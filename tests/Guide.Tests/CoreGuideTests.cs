@@ -1,0 +1,58 @@
+using System.Net;
+using NetPoll.Core;
+
+namespace Guide.Tests;
+
+/// <summary>The examples of docs/core.md do what the guide says.</summary>
+public sealed class CoreGuideTests
+{
+    [Fact]
+    public async Task The_server_answers_the_client()
+    {
+        await using NetListener listener = CoreServer.Start();
+        Task serving = CoreServer.RunAsync(listener);
+
+        string answer = await CoreClient.AskAsync("127.0.0.1", listener.LocalEndPoint.Port, "hello, poller");
+
+        Assert.Equal("hello, poller", answer);
+        Assert.False(serving.IsCompleted);
+    }
+
+    [Fact]
+    public async Task A_deadline_ends_a_read_and_leaves_the_connection_usable()
+    {
+        await using NetListener listener = CoreServer.Start();
+        _ = CoreServer.RunAsync(listener);
+        await using NetConnection connection = await new NetDialer().ConnectAsync(listener.LocalEndPoint);
+
+        int timedOut = await CoreDeadlines.ReadWithinAsync(connection, new byte[16], TimeSpan.FromMilliseconds(20));
+        await connection.WriteAsync("x"u8.ToArray());
+        int read = await CoreDeadlines.ReadWithinAsync(connection, new byte[16], TimeSpan.FromSeconds(30));
+
+        Assert.Equal(-1, timedOut);
+        Assert.Equal(1, read);
+    }
+
+    [Fact]
+    public async Task A_close_ends_the_read_that_waits()
+    {
+        await using NetListener listener = CoreServer.Start();
+        await using NetConnection connection = await new NetDialer().ConnectAsync(listener.LocalEndPoint);
+
+        Assert.Equal("closed while it waited", await CoreClosing.ReadUntilClosedAsync(connection));
+    }
+
+    [Fact]
+    public async Task An_error_names_what_happened_and_where()
+    {
+        IPEndPoint closed;
+        await using (NetListener listener = CoreServer.Start())
+        {
+            closed = listener.LocalEndPoint;
+        }
+
+        string message = await CoreErrors.TryConnectAsync(closed);
+
+        Assert.Equal($"connect {closed}: ConnectionRefused (errno 111).", message);
+    }
+}
