@@ -2,6 +2,7 @@ using NetPoll.Actors.Pollers;
 using NetPoll.Core;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Descriptors;
+using Proto;
 
 namespace NetPoll.Actors.Connections;
 
@@ -157,6 +158,10 @@ internal sealed partial class Connection
         home.Current = this;
         _isHandlerBusy = false;
     }
+
+    /// <inheritdoc/>
+    protected override void OnFailure(Exception exception, object? message) =>
+        _handler?.Failed(exception, MessageEnvelope.UnwrapMessage(message!));
 
     /// <inheritdoc/>
     protected override void EndTurn(ActorPoller home)

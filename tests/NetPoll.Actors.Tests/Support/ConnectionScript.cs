@@ -37,7 +37,9 @@ internal sealed class ConnectionScript
     };
 
     /// <summary>The connection whose peer this is, once it has started.</summary>
-    public Task<ScriptedConnection> ConnectionOf(Peer peer) => Source(peer.LocalPort).Task.Soon();
+    public Task<ScriptedConnection> ConnectionOf(Peer peer) => ConnectionOf(peer.LocalPort);
+
+    public Task<ScriptedConnection> ConnectionOf(int peerPort) => Source(peerPort).Task.Soon();
 
     internal void Register(ScriptedConnection connection, IPEndPoint remote) => Source(remote.Port).TrySetResult(connection);
 
