@@ -317,11 +317,14 @@ public sealed class ConnectionClosingTests : IAsyncDisposable
     {
         (Peer peer, ScriptedConnection connection) = await OpenAsync(new ConnectionScript(), Patient);
         using Peer _ = peer;
-        Task sent = connection.Do(static self => self.Send("bye"u8));
-        Task stopped = _server.System.Root.StopAsync(connection.Pid);
-        await sent;
-        await stopped.Soon();
 
+        // Between turns, so that it waits in the queue when the stop is taken.
+        await _server.OnPoller(() =>
+        {
+            _server.System.Root.Stop(connection.Pid);
+            connection.Send("bye"u8);
+            return true;
+        });
         byte[] all = await peer.ReceiveToEndAsync();
         Assert.Equal("bye"u8, all);
     }

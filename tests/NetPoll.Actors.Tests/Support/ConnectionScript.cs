@@ -137,8 +137,15 @@ internal sealed class ScriptedConnection : ConnectionActor
         System = base.Context.System;
         Poller = Core.Poller.Current!;
         Note("connected");
-        _script.Register(this, RemoteEndPoint!);
-        _script.Connected?.Invoke(this);
+        try
+        {
+            _script.Connected?.Invoke(this);
+        }
+        finally
+        {
+            // Last: who finds the connection finds it as the hook left it.
+            _script.Register(this, RemoteEndPoint!);
+        }
     }
 
     protected override int OnReceived(ReadOnlySpan<byte> bytes)

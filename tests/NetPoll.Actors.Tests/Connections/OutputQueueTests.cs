@@ -1,0 +1,208 @@
+using NetPoll.Actors.Connections;
+using NetPoll.Actors.Tests.Support;
+using NetPoll.Core.Backends;
+using NetPoll.Tests;
+
+namespace NetPoll.Actors.Tests.Connections;
+
+public sealed class OutputQueueTests
+{
+    private readonly ScriptedTransport _transport = new();
+    private OutputQueue _queue;
+
+    [Fact]
+    public void Small_pieces_leave_with_one_call()
+    {
+        for (int number = 0; number < 100; number++)
+        {
+            _queue.Append([(byte)number]);
+        }
+
+        Assert.Equal(100, _queue.Bytes);
+        Assert.True(_queue.WriteOnce(_transport).IsSuccess);
+
+        Assert.Equal(Enumerable.Range(0, 100).Select(static number => (byte)number), _transport.Written);
+        Assert.Equal(1, _transport.Calls);
+        Assert.Equal(1, _transport.MostBuffers);
+        Assert.True(_queue.IsEmpty);
+        Assert.Equal(0, _queue.Bytes);
+    }
+
+    [Fact]
+    public void Bytes_and_payloads_keep_their_order_and_leave_with_one_call()
+    {
+        using SharedPayload payload = SharedPayload.Copy("payload"u8);
+        _queue.Append("before "u8);
+        _queue.Append(payload);
+        _queue.Append(" after"u8);
+
+        _queue.WriteOnce(_transport);
+
+        Assert.Equal("before payload after"u8, _transport.Written);
+        Assert.Equal(3, _transport.MostBuffers);
+    }
+
+    [Fact]
+    public void What_is_taken_in_part_goes_on_where_it_stopped()
+    {
+        using SharedPayload payload = SharedPayload.Copy("world"u8);
+        _queue.Append("hello "u8);
+        _queue.Append(payload);
+        _transport.Takes = static _ => 1;
+
+        for (int left = 10; left >= 0; left--)
+        {
+            Assert.Equal(1, _queue.WriteOnce(_transport).Count);
+            Assert.Equal(left, _queue.Bytes);
+        }
+
+        Assert.Equal("hello world"u8, _transport.Written);
+        Assert.True(_queue.IsEmpty);
+    }
+
+    [Fact]
+    public void A_full_buffer_and_an_error_leave_everything_where_it_is()
+    {
+        _queue.Append("hello"u8);
+        _transport.Takes = static _ => -1;
+
+        Assert.True(_queue.WriteOnce(_transport).WouldBlock);
+        Assert.Equal(5, _queue.Bytes);
+        _transport.Takes = static offered => offered;
+        _queue.WriteOnce(_transport);
+
+        Assert.Equal("hello"u8, _transport.Written);
+    }
+
+    [Fact]
+    public void What_is_appended_behind_a_part_that_was_sent_comes_after_it()
+    {
+        _queue.Append("hello"u8);
+        _transport.Takes = static _ => 2;
+        _queue.WriteOnce(_transport);
+        _transport.Takes = static offered => offered;
+
+        _queue.Append(" world"u8);
+        _queue.WriteOnce(_transport);
+
+        Assert.Equal("hello world"u8, _transport.Written);
+    }
+
+    [Fact]
+    public void Many_payloads_leave_in_calls_of_sixteen_buffers()
+    {
+        for (int number = 0; number < 40; number++)
+        {
+            using SharedPayload payload = SharedPayload.Copy([(byte)number]);
+            _queue.Append(payload);
+        }
+
+        while (!_queue.IsEmpty)
+        {
+            _queue.WriteOnce(_transport);
+        }
+
+        Assert.Equal(Enumerable.Range(0, 40).Select(static number => (byte)number), _transport.Written);
+        Assert.Equal(16, _transport.MostBuffers);
+        Assert.Equal(3, _transport.Calls);
+    }
+
+    [Fact]
+    public void A_payload_is_held_until_its_last_byte_is_taken()
+    {
+        SharedPayload payload = SharedPayload.Copy("ab"u8);
+        _queue.Append(payload);
+        payload.Dispose();
+        _transport.Takes = static _ => 1;
+
+        _queue.WriteOnce(_transport);
+        Assert.Equal(2, payload.Memory.Length);
+        _queue.WriteOnce(_transport);
+
+        Assert.Throws<ObjectDisposedException>(() => payload.Memory);
+    }
+
+    [Fact]
+    public void Clearing_gives_everything_back_and_the_queue_can_be_used_again()
+    {
+        SharedPayload payload = SharedPayload.Copy("ab"u8);
+        _queue.Append("x"u8);
+        _queue.Append(payload);
+        _queue.Append(payload);
+        payload.Dispose();
+        _transport.Takes = static _ => 2;
+        _queue.WriteOnce(_transport);
+
+        _queue.Clear();
+        Assert.Throws<ObjectDisposedException>(() => payload.Memory);
+        Assert.True(_queue.IsEmpty);
+        Assert.Equal(0, _queue.Bytes);
+        _transport.Takes = static offered => offered;
+        _queue.Append("yz"u8);
+        _queue.WriteOnce(_transport);
+
+        Assert.Equal("xayz"u8, _transport.Written);
+    }
+
+    [Fact]
+    public void Nothing_is_not_queued()
+    {
+        using SharedPayload nothing = SharedPayload.Copy([]);
+        _queue.Append(ReadOnlySpan<byte>.Empty);
+        _queue.Append(nothing);
+
+        Assert.True(_queue.IsEmpty);
+    }
+
+    [Fact]
+    public void Any_mix_under_any_partial_writes_comes_out_as_it_went_in()
+    {
+        Random random = new(Seed.Next());
+        List<byte> expected = [];
+        List<SharedPayload> payloads = [];
+        _transport.Takes = offered => random.Next(4) switch
+        {
+            0 => -1,
+            1 => random.Next(1, Math.Min(offered, 10) + 1),
+            2 => offered,
+            _ => random.Next(1, offered + 1),
+        };
+
+        for (int round = 0; round < 5_000; round++)
+        {
+            if (random.Next(5) < 2)
+            {
+                byte[] bytes = new byte[random.Next(6) == 0 ? random.Next(40_000) : random.Next(300)];
+                random.NextBytes(bytes);
+                expected.AddRange(bytes);
+                if (random.Next(2) == 0)
+                {
+                    _queue.Append(bytes);
+                }
+                else
+                {
+                    SharedPayload payload = SharedPayload.Copy(bytes);
+                    _queue.Append(payload);
+                    payload.Dispose();
+                    payloads.Add(payload);
+                }
+            }
+            else if (!_queue.IsEmpty)
+            {
+                IoResult result = _queue.WriteOnce(_transport);
+                Assert.True(result.IsSuccess || result.WouldBlock);
+            }
+
+            Assert.Equal(expected.Count, _queue.Bytes + _transport.WrittenLength);
+        }
+
+        _transport.Takes = static offered => offered;
+        while (!_queue.IsEmpty)
+        {
+            _queue.WriteOnce(_transport);
+        }
+
+        Assert.True(expected.ToArray().AsSpan().SequenceEqual(_transport.Written));
+        Assert.All(payloads, static payload => Assert.Throws<ObjectDisposedException>(() => payload.Memory));
+    }
+}
