@@ -36,13 +36,12 @@ public sealed class PollerSpinTests
     }
 
     [Fact]
-    public async Task A_spinning_poller_finds_events_and_posts_without_being_woken()
+    public async Task A_poller_that_may_spin_finds_every_event_and_post()
     {
         await using ScriptedPoller world = new(static options => options.MaxSpin = Longest);
         Looks looks = new(world);
         ScriptedSocket socket = new();
         NetFd fd = world.Open(socket);
-        long coalesced = world.Poller.Snapshot().WakeupsCoalesced;
 
         for (int round = 0; round < Posts; round++)
         {
@@ -52,8 +51,6 @@ public sealed class PollerSpinTests
             world.Backend.Inject(socket, PollEventFlags.Read);
             Assert.Equal(1, await read.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
         }
-
-        Assert.True(world.Poller.Snapshot().WakeupsCoalesced > coalesced);
     }
 
     [Fact]

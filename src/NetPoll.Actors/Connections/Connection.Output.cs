@@ -259,6 +259,9 @@ internal sealed partial class Connection
 
         _phase = ConnectionPhase.Lingering;
         _hasUnread = true;
+
+        // A read deadline that has passed would refuse the wait for the peer's FIN.
+        home.Poller.SetDeadline(_descriptor, PollMode.Read, Deadline.None);
         StartLinger(home);
     }
 }

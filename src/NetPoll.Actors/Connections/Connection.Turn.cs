@@ -2,6 +2,7 @@ using NetPoll.Actors.Pollers;
 using NetPoll.Core;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Descriptors;
+using Proto;
 
 namespace NetPoll.Actors.Connections;
 
@@ -63,13 +64,20 @@ internal sealed partial class Connection
     /// <summary>Delivers bytes again. The poller's thread.</summary>
     internal void ResumeReading()
     {
-        _ = CheckThread();
+        ActorPoller home = CheckThread();
         if (_isSuspended)
         {
             _isSuspended = false;
 
             // A turn even if nothing else comes: what was left is to be offered again.
-            Signal(ConnectionSignals.InputPending);
+            if (ReferenceEquals(home.Current, this))
+            {
+                SignalNextTurn(ConnectionSignals.InputPending);
+            }
+            else
+            {
+                Signal(ConnectionSignals.InputPending);
+            }
         }
     }
 
@@ -104,6 +112,11 @@ internal sealed partial class Connection
         {
             _isWriteArmed = false;
             WriteQueued(Home);
+            if (_pendingClose is not null)
+            {
+                // It failed, and the system tells an error once only: nothing that follows would learn the reason.
+                return;
+            }
         }
 
         if (_phase == ConnectionPhase.Lingering)
@@ -112,7 +125,7 @@ internal sealed partial class Connection
             return;
         }
 
-        if ((signals & ConnectionSignals.Hangup) != 0 && _phase == ConnectionPhase.ReadClosed && LooksBroken())
+        if ((signals & ConnectionSignals.Hangup) != 0 && !WantsBytes() && IsBroken())
         {
             return;
         }
@@ -150,6 +163,10 @@ internal sealed partial class Connection
         home.Current = this;
         _isHandlerBusy = false;
     }
+
+    /// <inheritdoc/>
+    protected override void OnFailure(Exception exception, object? message) =>
+        _handler?.Failed(exception, MessageEnvelope.UnwrapMessage(message!));
 
     /// <inheritdoc/>
     protected override void EndTurn(ActorPoller home)
@@ -333,11 +350,12 @@ internal sealed partial class Connection
         _handler!.PeerClosed();
     }
 
-    // After the peer's FIN nobody reads any more: only an event tells that the peer has reset our half, too.
-    private bool LooksBroken()
+    // Where nobody reads, after the peer's FIN or while reading is suspended, only an event tells that the peer is gone. A read would not
+    // even tell: behind a FIN the system reports the end for ever. What was not read by then is lost, as always with a reset.
+    private bool IsBroken()
     {
-        IoResult result = _transport.TryRead(Home.ReadScratch);
-        if (result.IsSuccess || result.WouldBlock)
+        IoResult result = _transport.CheckPeer();
+        if (result.IsSuccess)
         {
             return false;
         }

@@ -63,16 +63,7 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
     public Task ReceiveAsync(IContext context)
     {
         ArgumentNullException.ThrowIfNull(context);
-        object? message = context.Message;
-        try
-        {
-            return Dispatch(context, message);
-        }
-        catch (Exception exception)
-        {
-            Fail(exception, message);
-            throw;
-        }
+        return Dispatch(context, context.Message);
     }
 
     /// <inheritdoc/>
@@ -86,6 +77,25 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
 
     /// <inheritdoc/>
     void IConnectionHandler.ShutdownRequested() => OnShutdown();
+
+    /// <inheritdoc/>
+    void IConnectionHandler.Failed(Exception exception, object? message)
+    {
+        if (_failure is not null)
+        {
+            // The first one ends the connection, and is what there is to report.
+            return;
+        }
+
+        _failure = exception;
+        Connection connection = _connection!;
+        Log.HandlerFailed(
+            connection.Home.Logger,
+            exception,
+            Context.Self.Id,
+            connection.RemoteEndPoint,
+            ReferenceEquals(message, ConnectionSignal.Instance) ? "received bytes" : message?.GetType().Name ?? "nothing");
+    }
 
     /// <inheritdoc/>
     void IConnectionHandler.Closed(ConnectionClosed closed)
@@ -189,7 +199,7 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
     {
         if (!task.IsCompletedSuccessfully)
         {
-            Connection.ParkHandler(ObserveAsync(task));
+            Connection.ParkHandler(task);
         }
     }
 
@@ -245,34 +255,6 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
         _connection = home.Current!;
         _connection.Attach(this);
         OnConnected();
-    }
-
-    private async Task ObserveAsync(Task task)
-    {
-        object? message = Context.Message;
-        try
-        {
-            await task;
-        }
-        catch (Exception exception)
-        {
-            Fail(exception, message);
-            throw;
-        }
-    }
-
-    private void Fail(Exception exception, object? message)
-    {
-        _failure ??= exception;
-        if (_connection is { } connection)
-        {
-            Log.HandlerFailed(
-                connection.Home.Logger,
-                exception,
-                _context?.Self.Id ?? string.Empty,
-                connection.RemoteEndPoint,
-                ReferenceEquals(message, ConnectionSignal.Instance) ? "received bytes" : message?.GetType().Name ?? "nothing");
-        }
     }
 
     private InvalidOperationException NotConnected() => new($"{GetType().Name} has no connection yet: wait for {nameof(OnConnected)}.");

@@ -16,6 +16,11 @@ internal interface IConnectionHandler
     /// <summary>The server stops.</summary>
     void ShutdownRequested();
 
+    /// <summary>The handler threw, at once or after an await; the connection is stopped next. Must not throw.</summary>
+    /// <param name="exception">What it threw.</param>
+    /// <param name="message">What it handled.</param>
+    void Failed(Exception exception, object? message);
+
     /// <summary>The descriptor is gone. Exactly once; must not throw.</summary>
     void Closed(ConnectionClosed closed);
 }

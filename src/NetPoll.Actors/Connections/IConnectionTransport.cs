@@ -15,6 +15,9 @@ internal interface IConnectionTransport
     /// <summary>Writes several buffers in order, as far as they are taken.</summary>
     IoResult TryWriteVectored(ReadOnlySpan<ReadOnlyMemory<byte>> buffers);
 
+    /// <summary>Whether there still is a peer: an error tells what ended the connection, though nobody reads or writes.</summary>
+    IoResult CheckPeer();
+
     /// <summary>Tells the peer that no more comes.</summary>
     IoResult ShutdownWrite();
 

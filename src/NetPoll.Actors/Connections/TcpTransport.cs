@@ -16,6 +16,9 @@ internal sealed class TcpTransport : IConnectionTransport
 
     public IoResult TryWriteVectored(ReadOnlySpan<ReadOnlyMemory<byte>> buffers) => _socket.WriteVectored(buffers);
 
+    // The same two questions that end a connection attempt: the error that the socket holds, and whether it has a peer.
+    public IoResult CheckPeer() => _socket.FinishConnect();
+
     public IoResult ShutdownWrite() => _socket.Shutdown(PollMode.Write);
 
     public void Close(bool reset)

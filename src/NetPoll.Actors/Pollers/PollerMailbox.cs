@@ -194,6 +194,11 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     {
     }
 
+    /// <summary>A message failed; its supervisor is told next. The poller's thread; must not throw.</summary>
+    protected virtual void OnFailure(Exception exception, object? message)
+    {
+    }
+
     private void Schedule()
     {
         if ((Volatile.Read(ref _status) & Busy) == 0)
@@ -318,6 +323,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
 
     private void Escalate(Exception exception, object? message)
     {
+        OnFailure(exception, message);
         try
         {
             _invoker!.EscalateFailure(exception, message);

@@ -1,111 +1,208 @@
 using NetPoll.Actors.Connections;
+using NetPoll.Actors.Tests.Support;
 using NetPoll.Core.Backends;
 using NetPoll.Tests;
 
 namespace NetPoll.Actors.Tests.Connections;
 
-/// <summary>What waits to be sent leaves in order, whatever the system takes of it.</summary>
 public sealed class OutputQueueTests
 {
+    private readonly ScriptedTransport _transport = new();
+    private OutputQueue _queue;
+
     [Fact]
-    public void Bytes_and_payloads_leave_in_order_under_any_partial_writes()
+    public void Small_pieces_leave_with_one_call()
     {
-        Random random = new(Seed.Next());
-        for (int round = 0; round < 30; round++)
+        for (int number = 0; number < 100; number++)
         {
-            OutputQueue queue = default;
-            Taker taker = new(random);
-            List<byte> expected = [];
-            List<SharedPayload> payloads = [];
-            for (int step = 0; step < 40; step++)
-            {
-                byte[] bytes = new byte[random.Next(random.Next(2) == 0 ? 50 : 40_000)];
-                random.NextBytes(bytes);
-                expected.AddRange(bytes);
-                if (random.Next(3) == 0)
-                {
-                    SharedPayload payload = SharedPayload.Copy(bytes);
-                    payloads.Add(payload);
-                    queue.Append(payload);
-                    payload.Dispose();
-                }
-                else
-                {
-                    queue.Append(bytes);
-                }
-
-                if (random.Next(2) == 0 && !queue.IsEmpty)
-                {
-                    queue.WriteOnce(taker);
-                }
-
-                Assert.Equal(expected.Count, taker.Taken.Count + queue.Bytes);
-            }
-
-            while (!queue.IsEmpty)
-            {
-                queue.WriteOnce(taker);
-            }
-
-            Assert.Equal(expected, taker.Taken);
-            Assert.Equal(0, queue.Bytes);
-            Assert.All(payloads, static payload => Assert.Throws<ObjectDisposedException>(() => payload.Memory));
+            _queue.Append([(byte)number]);
         }
+
+        Assert.Equal(100, _queue.Bytes);
+        Assert.True(_queue.WriteOnce(_transport).IsSuccess);
+
+        Assert.Equal(Enumerable.Range(0, 100).Select(static number => (byte)number), _transport.Written);
+        Assert.Equal(1, _transport.Calls);
+        Assert.Equal(1, _transport.MostBuffers);
+        Assert.True(_queue.IsEmpty);
+        Assert.Equal(0, _queue.Bytes);
     }
 
     [Fact]
-    public void Clearing_gives_every_payload_back()
+    public void Bytes_and_payloads_keep_their_order_and_leave_with_one_call()
     {
-        OutputQueue queue = default;
-        SharedPayload payload = SharedPayload.Copy(new byte[100]);
-        queue.Append("before"u8);
-        queue.Append(payload);
-        queue.Append(payload);
+        using SharedPayload payload = SharedPayload.Copy("payload"u8);
+        _queue.Append("before "u8);
+        _queue.Append(payload);
+        _queue.Append(" after"u8);
+
+        _queue.WriteOnce(_transport);
+
+        Assert.Equal("before payload after"u8, _transport.Written);
+        Assert.Equal(3, _transport.MostBuffers);
+    }
+
+    [Fact]
+    public void What_is_taken_in_part_goes_on_where_it_stopped()
+    {
+        using SharedPayload payload = SharedPayload.Copy("world"u8);
+        _queue.Append("hello "u8);
+        _queue.Append(payload);
+        _transport.Takes = static _ => 1;
+
+        for (int left = 10; left >= 0; left--)
+        {
+            Assert.Equal(1, _queue.WriteOnce(_transport).Count);
+            Assert.Equal(left, _queue.Bytes);
+        }
+
+        Assert.Equal("hello world"u8, _transport.Written);
+        Assert.True(_queue.IsEmpty);
+    }
+
+    [Fact]
+    public void A_full_buffer_and_an_error_leave_everything_where_it_is()
+    {
+        _queue.Append("hello"u8);
+        _transport.Takes = static _ => -1;
+
+        Assert.True(_queue.WriteOnce(_transport).WouldBlock);
+        Assert.Equal(5, _queue.Bytes);
+        _transport.Takes = static offered => offered;
+        _queue.WriteOnce(_transport);
+
+        Assert.Equal("hello"u8, _transport.Written);
+    }
+
+    [Fact]
+    public void What_is_appended_behind_a_part_that_was_sent_comes_after_it()
+    {
+        _queue.Append("hello"u8);
+        _transport.Takes = static _ => 2;
+        _queue.WriteOnce(_transport);
+        _transport.Takes = static offered => offered;
+
+        _queue.Append(" world"u8);
+        _queue.WriteOnce(_transport);
+
+        Assert.Equal("hello world"u8, _transport.Written);
+    }
+
+    [Fact]
+    public void Many_payloads_leave_in_calls_of_sixteen_buffers()
+    {
+        for (int number = 0; number < 40; number++)
+        {
+            using SharedPayload payload = SharedPayload.Copy([(byte)number]);
+            _queue.Append(payload);
+        }
+
+        while (!_queue.IsEmpty)
+        {
+            _queue.WriteOnce(_transport);
+        }
+
+        Assert.Equal(Enumerable.Range(0, 40).Select(static number => (byte)number), _transport.Written);
+        Assert.Equal(16, _transport.MostBuffers);
+        Assert.Equal(3, _transport.Calls);
+    }
+
+    [Fact]
+    public void A_payload_is_held_until_its_last_byte_is_taken()
+    {
+        SharedPayload payload = SharedPayload.Copy("ab"u8);
+        _queue.Append(payload);
         payload.Dispose();
+        _transport.Takes = static _ => 1;
 
-        queue.Clear();
+        _queue.WriteOnce(_transport);
+        Assert.Equal(2, payload.Memory.Length);
+        _queue.WriteOnce(_transport);
 
-        Assert.True(queue.IsEmpty);
-        Assert.Equal(0, queue.Bytes);
         Assert.Throws<ObjectDisposedException>(() => payload.Memory);
     }
 
-    /// <summary>Takes a random part of what is offered.</summary>
-    private sealed class Taker : IConnectionTransport
+    [Fact]
+    public void Clearing_gives_everything_back_and_the_queue_can_be_used_again()
     {
-        private readonly Random _random;
+        SharedPayload payload = SharedPayload.Copy("ab"u8);
+        _queue.Append("x"u8);
+        _queue.Append(payload);
+        _queue.Append(payload);
+        payload.Dispose();
+        _transport.Takes = static _ => 2;
+        _queue.WriteOnce(_transport);
 
-        internal Taker(Random random) => _random = random;
+        _queue.Clear();
+        Assert.Throws<ObjectDisposedException>(() => payload.Memory);
+        Assert.True(_queue.IsEmpty);
+        Assert.Equal(0, _queue.Bytes);
+        _transport.Takes = static offered => offered;
+        _queue.Append("yz"u8);
+        _queue.WriteOnce(_transport);
 
-        internal List<byte> Taken { get; } = [];
+        Assert.Equal("xayz"u8, _transport.Written);
+    }
 
-        public IoResult TryRead(Span<byte> buffer) => IoResult.TryAgain;
+    [Fact]
+    public void Nothing_is_not_queued()
+    {
+        using SharedPayload nothing = SharedPayload.Copy([]);
+        _queue.Append(ReadOnlySpan<byte>.Empty);
+        _queue.Append(nothing);
 
-        public IoResult TryWrite(ReadOnlySpan<byte> buffer)
+        Assert.True(_queue.IsEmpty);
+    }
+
+    [Fact]
+    public void Any_mix_under_any_partial_writes_comes_out_as_it_went_in()
+    {
+        Random random = new(Seed.Next());
+        List<byte> expected = [];
+        List<SharedPayload> payloads = [];
+        _transport.Takes = offered => random.Next(4) switch
         {
-            int count = Math.Min(buffer.Length, 1 + _random.Next(60_000));
-            Taken.AddRange(buffer[..count]);
-            return IoResult.Bytes(count);
-        }
+            0 => -1,
+            1 => random.Next(1, Math.Min(offered, 10) + 1),
+            2 => offered,
+            _ => random.Next(1, offered + 1),
+        };
 
-        public IoResult TryWriteVectored(ReadOnlySpan<ReadOnlyMemory<byte>> buffers)
+        for (int round = 0; round < 5_000; round++)
         {
-            int limit = 1 + _random.Next(100_000);
-            int count = 0;
-            foreach (ReadOnlyMemory<byte> buffer in buffers)
+            if (random.Next(5) < 2)
             {
-                int part = Math.Min(buffer.Length, limit - count);
-                Taken.AddRange(buffer.Span[..part]);
-                count += part;
+                byte[] bytes = new byte[random.Next(6) == 0 ? random.Next(40_000) : random.Next(300)];
+                random.NextBytes(bytes);
+                expected.AddRange(bytes);
+                if (random.Next(2) == 0)
+                {
+                    _queue.Append(bytes);
+                }
+                else
+                {
+                    SharedPayload payload = SharedPayload.Copy(bytes);
+                    _queue.Append(payload);
+                    payload.Dispose();
+                    payloads.Add(payload);
+                }
+            }
+            else if (!_queue.IsEmpty)
+            {
+                IoResult result = _queue.WriteOnce(_transport);
+                Assert.True(result.IsSuccess || result.WouldBlock);
             }
 
-            return IoResult.Bytes(count);
+            Assert.Equal(expected.Count, _queue.Bytes + _transport.WrittenLength);
         }
 
-        public IoResult ShutdownWrite() => IoResult.Success;
-
-        public void Close(bool reset)
+        _transport.Takes = static offered => offered;
+        while (!_queue.IsEmpty)
         {
+            _queue.WriteOnce(_transport);
         }
+
+        Assert.True(expected.ToArray().AsSpan().SequenceEqual(_transport.Written));
+        Assert.All(payloads, static payload => Assert.Throws<ObjectDisposedException>(() => payload.Memory));
     }
 }

@@ -1,102 +1,370 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.Extensions.Time.Testing;
 using NetPoll.Actors.Tests.Support;
 using NetPoll.Core;
 using NetPoll.Tests;
 using Proto;
+using Process = System.Diagnostics.Process;
 
 namespace NetPoll.Actors.Tests.Listening;
 
-/// <summary>What one who listens relies on.</summary>
-public sealed class ListenerTests
+public sealed class ListenerTests : IAsyncDisposable
 {
-    private const int OutOfDescriptors = 24;
+    private const int Aborted = 103; // ECONNABORTED
+    private const int OutOfDescriptors = 24; // EMFILE
+
+    private readonly TestServer _server = new(pollers: 2);
 
     [Fact]
-    public async Task A_port_in_use_is_named_also_when_its_owner_shares_it_among_pollers()
+    public async Task A_port_in_use_is_an_error_that_names_the_address()
     {
-        await using TestServer server = new(pollers: 2);
-        Listener listener = await server.ListenAsync(ConnectionScript.Echo());
+        using Socket taken = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        taken.Listen();
+        IPEndPoint endPoint = (IPEndPoint)taken.LocalEndPoint!;
 
-        IOException exception = await Assert.ThrowsAsync<IOException>(
-            () => server.NetPoll.ListenAsync("second", listener.EndPoint, static () => new ScriptedConnection(new ConnectionScript())));
+        IOException exception = await Assert.ThrowsAsync<IOException>(() => ListenAsync(endPoint));
 
-        Assert.Contains(listener.EndPoint.ToString(), exception.Message, StringComparison.Ordinal);
+        Assert.Contains(endPoint.ToString(), exception.Message, StringComparison.Ordinal);
         Assert.Equal(SocketError.AddressAlreadyInUse, Assert.IsType<SocketException>(exception.InnerException).SocketErrorCode);
     }
 
     [Fact]
-    public async Task A_name_in_use_leaves_nothing_behind()
+    public async Task A_port_that_one_of_our_own_shares_among_its_pollers_is_in_use_too()
     {
-        await using TestServer server = new();
-        await server.NetPoll.ListenAsync("echo", new IPEndPoint(IPAddress.Loopback, 0), static () => new ScriptedConnection(new ConnectionScript()));
+        Listener first = await _server.ListenAsync(new ConnectionScript());
 
-        IPEndPoint free = FreeEndPoint();
+        IOException exception = await Assert.ThrowsAsync<IOException>(() => ListenAsync(first.EndPoint));
+        await using TestServer other = new(pollers: 2);
+        IOException elsewhere = await Assert.ThrowsAsync<IOException>(
+            () => other.NetPoll.ListenAsync("other", first.EndPoint, static () => new ScriptedConnection(new ConnectionScript())));
+
+        Assert.Contains(first.EndPoint.ToString(), exception.Message, StringComparison.Ordinal);
+        Assert.Contains(first.EndPoint.ToString(), elsewhere.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_address_that_is_not_ours_is_an_error_that_names_it()
+    {
+        IOException exception = await Assert.ThrowsAsync<IOException>(() => ListenAsync(new IPEndPoint(IPAddress.Parse("192.0.2.1"), 0)));
+
+        Assert.Contains("192.0.2.1", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_name_in_use_is_refused_and_holds_no_port()
+    {
+        Listener first = await _server.NetPoll.ListenAsync("name", new IPEndPoint(IPAddress.Loopback, 0), static () => new ScriptedConnection(new ConnectionScript()));
+        int port = FreePort();
+
         await Assert.ThrowsAsync<ProcessNameExistException>(
-            () => server.NetPoll.ListenAsync("echo", free, static () => new ScriptedConnection(new ConnectionScript())));
+            () => _server.NetPoll.ListenAsync("name", new IPEndPoint(IPAddress.Loopback, port), static () => new ScriptedConnection(new ConnectionScript())));
+        Listener second = await ListenAsync(new IPEndPoint(IPAddress.Loopback, port));
 
-        // The address was given back.
-        using Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(free);
+        Assert.Equal("netpoll/listener-name", first.Pid.Id);
+        Assert.Equal(port, second.EndPoint.Port);
     }
 
     [Fact]
-    public async Task Its_PID_answers_how_many_connections_there_were_and_are()
+    public async Task It_counts_what_it_accepted_and_what_is_open()
     {
-        await using TestServer server = new(pollers: 2);
-        ConnectionScript script = ConnectionScript.Echo();
-        Listener listener = await server.ListenAsync(script);
-        (Peer first, _) = await TestServer.OpenAsync(listener, script);
-        (Peer second, ScriptedConnection connection) = await TestServer.OpenAsync(listener, script);
-        Assert.Equal(new ListenerStatistics(2, 2), await server.Statistics(listener));
-        Assert.StartsWith(listener.Pid.Id + "/", connection.Pid.Id, StringComparison.Ordinal);
+        ConnectionScript script = new();
+        Listener listener = await _server.ListenAsync(script);
+        Assert.Equal(new ListenerStatistics(0, 0), await _server.Statistics(listener));
+        List<(Peer Peer, ScriptedConnection Connection)> all = [];
+        for (int number = 0; number < 5; number++)
+        {
+            all.Add(await TestServer.OpenAsync(listener, script));
+        }
 
-        second.Dispose();
-        await connection.WhenClosed;
+        Assert.Equal(new ListenerStatistics(5, 5), await _server.Statistics(listener));
+        all[0].Peer.Dispose();
+        all[1].Peer.Reset();
+        await all[0].Connection.WhenClosed;
+        await all[1].Connection.WhenClosed;
 
-        Assert.Equal(new ListenerStatistics(2, 1), await server.Statistics(listener));
-        first.Dispose();
+        Assert.Equal(new ListenerStatistics(5, 3), await _server.Statistics(listener));
+        Assert.Equal(5, all.Select(static one => one.Connection.Pid.Id).Distinct().Count());
+        all.ForEach(static one => one.Peer.Dispose());
     }
 
     [Fact]
-    public async Task Stopping_its_PID_frees_the_address_and_leaves_the_connections()
+    public async Task Stopped_by_its_PID_it_frees_the_address_and_its_connections_live_on()
     {
-        await using TestServer server = new(pollers: 2);
         ConnectionScript script = ConnectionScript.Echo();
+        Listener listener = await _server.ListenAsync(script);
+        (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(listener, script);
+        using Peer _ = peer;
+        Task<bool> terminated = await _server.Watch(listener.Pid, static _ => true);
+
+        await _server.System.Root.StopAsync(listener.Pid).Soon();
+        await terminated.Soon();
+        await Assert.ThrowsAnyAsync<SocketException>(() => Peer.ConnectAsync(listener.EndPoint));
+        Listener again = await ListenAsync(listener.EndPoint);
+
+        Assert.Equal(listener.EndPoint, again.EndPoint);
+        await peer.SendAsync("hello");
+        Assert.Equal("hello", await peer.ReceiveTextAsync(5));
+        await _server.NetPoll.ShutdownAsync(TimeSpan.Zero).Soon();
+        Assert.Equal(CloseReason.Shutdown, (await connection.WhenClosed).Reason);
+    }
+
+    [Fact]
+    public async Task What_waits_to_be_accepted_when_it_stops_is_served_and_not_reset()
+    {
+        const int Waiting = 200;
+        ConnectionScript script = new()
+        {
+            Connected = static self => self.Send("hello"u8),
+            Shutdown = static _ => { },
+        };
+        Listener listener = await _server.ListenAsync(script);
+        using ManualResetEventSlim release = new();
+        foreach (Actors.Pollers.ActorPoller home in _server.Homes)
+        {
+            home.Poller.Post(release.Wait);
+        }
+
+        // The system completes these connections by itself; nobody accepts them yet.
+        List<Peer> peers = [];
+        for (int number = 0; number < Waiting; number++)
+        {
+            peers.Add(await Peer.ConnectAsync(listener.EndPoint));
+        }
+
+        Task stopped = _server.System.Root.StopAsync(listener.Pid);
+        release.Set();
+        await stopped.Soon();
+
+        foreach (Peer peer in peers)
+        {
+            Assert.Equal("hello", await peer.ReceiveTextAsync(5));
+        }
+
+        Assert.Equal(Waiting, _server.Homes.Sum(static home => home.Connections.Count));
+        peers.ForEach(static peer => peer.Dispose());
+    }
+
+    [Fact]
+    public async Task Out_of_descriptors_it_waits_on_a_timer_neither_spins_nor_dies_and_recovers()
+    {
+        FakeTimeProvider time = new();
+        ScriptedPlatform platform = new();
+        ScriptedSocket socket = new();
+        platform.Listener.ThenAcceptFails(OutOfDescriptors, OutOfDescriptors, OutOfDescriptors, OutOfDescriptors).ThenAccepts(socket);
+        await using TestServer server = new(options: new PollerOptions { Platform = platform, TimeProvider = time });
+        ConnectionScript script = new();
         Listener listener = await server.ListenAsync(script);
-        (Peer peer, _) = await TestServer.OpenAsync(listener, script);
+        Assert.Equal(1, platform.Listener.AcceptCalls);
+
+        // Each wait is twice as long as the one before.
+        int calls = 1;
+        foreach (int wait in new[] { 5, 10, 20 })
+        {
+            time.Advance(TimeSpan.FromMilliseconds(wait - 1));
+            await server.OnPoller(static () => true);
+            Assert.Equal(calls, platform.Listener.AcceptCalls);
+            time.Advance(TimeSpan.FromMilliseconds(1));
+            await server.OnPoller(static () => true);
+            Assert.Equal(++calls, platform.Listener.AcceptCalls);
+        }
+
+        Assert.Equal(4, server.Log.Entries.Count(static entry => entry.Id == 104));
+        Assert.Equal(0, (await server.Statistics(listener)).Accepted);
+        time.Advance(TimeSpan.FromMilliseconds(40));
+        await script.ConnectionOf(socket.RemoteEndPoint!.Port);
+
+        Assert.Equal(new ListenerStatistics(1, 1), await server.Statistics(listener));
+    }
+
+    [Fact]
+    public async Task The_longest_wait_is_a_second()
+    {
+        FakeTimeProvider time = new();
+        ScriptedPlatform platform = new();
+        platform.Listener.ThenAcceptFails(Enumerable.Repeat(OutOfDescriptors, 30).ToArray());
+        await using TestServer server = new(options: new PollerOptions { Platform = platform, TimeProvider = time });
+        await server.ListenAsync(new ConnectionScript());
+        for (int round = 0; round < 12; round++)
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            await server.OnPoller(static () => true);
+            await server.OnPoller(static () => true);
+        }
+
+        Assert.Equal(13, platform.Listener.AcceptCalls);
+    }
+
+    [Fact]
+    public async Task Out_of_descriptors_a_stop_is_not_held_up()
+    {
+        FakeTimeProvider time = new();
+        ScriptedPlatform platform = new();
+        platform.Listener.ThenAcceptFails(OutOfDescriptors, OutOfDescriptors);
+        await using TestServer server = new(options: new PollerOptions { Platform = platform, TimeProvider = time });
+        Listener listener = await server.ListenAsync(new ConnectionScript());
 
         await server.System.Root.StopAsync(listener.Pid).Soon();
+        time.Advance(TimeSpan.FromSeconds(10));
+        await server.OnPoller(static () => true);
 
-        using Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
-        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
-        socket.Bind(listener.EndPoint);
-        await peer.SendAsync("still");
-        Assert.Equal("still", await peer.ReceiveTextAsync(5));
-        peer.Dispose();
+        Assert.Equal(1, platform.Listener.CloseCalls);
+        Assert.Equal(2, platform.Listener.AcceptCalls);
     }
 
     [Fact]
-    public async Task Out_of_descriptors_it_waits_by_a_timer_and_serves_the_connection_that_waited()
+    public async Task A_connection_that_died_in_the_queue_is_passed_over()
     {
         ScriptedPlatform platform = new();
-        ScriptedSocket accepted = new();
-        platform.Listener.ThenAcceptFails(OutOfDescriptors, OutOfDescriptors, OutOfDescriptors).ThenAccepts(accepted);
+        ScriptedSocket socket = new();
+        platform.Listener.ThenAcceptFails(Aborted, Aborted).ThenAccepts(socket);
         await using TestServer server = new(options: new PollerOptions { Platform = platform });
         ConnectionScript script = new();
-        TaskCompletionSource connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        script.Connected = _ => connected.TrySetResult();
 
         await server.ListenAsync(script);
 
-        await connected.Task.Soon();
-        Assert.Equal(3, server.Log.Entries.Count(static entry => entry.Id == 104));
+        await script.ConnectionOf(socket.RemoteEndPoint!.Port);
+        Assert.DoesNotContain(server.Log.Entries, static entry => entry.Id == 104);
     }
 
-    private static IPEndPoint FreeEndPoint()
+    [Fact]
+    public async Task A_poller_that_takes_no_more_descriptors_refuses_connections_and_goes_on_when_it_can()
     {
-        using Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return (IPEndPoint)socket.LocalEndPoint!;
+        FakeTimeProvider time = new();
+        ScriptedPlatform platform = new();
+        ScriptedSocket[] sockets = [new(), new(), new()];
+        platform.Listener.ThenAccepts(sockets[0]).ThenAccepts(sockets[1]);
+        await using TestServer server = new(options: new PollerOptions { Platform = platform, TimeProvider = time, MaxDescriptors = 2 });
+        ConnectionScript script = new();
+        Listener listener = await server.ListenAsync(script);
+        ScriptedConnection first = await script.ConnectionOf(sockets[0].RemoteEndPoint!.Port);
+
+        Assert.Equal(1, sockets[1].CloseCalls);
+        Assert.Equal(new ListenerStatistics(2, 1), await server.Statistics(listener));
+        await first.Do(static self => self.Abort());
+        await first.WhenClosed;
+        platform.Listener.ThenAccepts(sockets[2]);
+        time.Advance(TimeSpan.FromSeconds(1));
+        await server.OnPoller(static () => true);
+        await server.OnPoller(static () => true);
+
+        Assert.Equal(new ListenerStatistics(3, 1), await server.Statistics(listener));
     }
+
+    [Fact]
+    public async Task Really_out_of_descriptors_it_recovers()
+    {
+        // In a process of its own: the limit is the process's. It does what the explicit test below does.
+        using Process child = Process.Start(new ProcessStartInfo("/bin/sh")
+        {
+            ArgumentList =
+            {
+                "-c",
+                "ulimit -n 300; exec \"$0\" -noColor -explicit only -method \"$1\"",
+                Path.Combine(AppContext.BaseDirectory, typeof(ListenerTests).Assembly.GetName().Name!),
+                $"{typeof(ListenerTests).FullName}.{nameof(In_a_process_of_its_own_it_runs_out_of_descriptors_and_recovers)}",
+            },
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        })!;
+        Task<string> output = child.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        Task<string> errors = child.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+
+        await child.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromMinutes(2), TestContext.Current.CancellationToken);
+        string said = await output + await errors;
+
+        Assert.True(child.ExitCode == 0, said);
+        Assert.Contains("Failed: 0", said, StringComparison.Ordinal);
+        Assert.Contains("Total: 1,", said, StringComparison.Ordinal);
+    }
+
+    [Fact(Explicit = true)]
+    public async Task In_a_process_of_its_own_it_runs_out_of_descriptors_and_recovers()
+    {
+        ConnectionScript script = ConnectionScript.Echo();
+        Listener listener = await _server.ListenAsync(script);
+        (Peer neighbour, ScriptedConnection _) = await TestServer.OpenAsync(listener, script);
+        using Peer _ = neighbour;
+        using Socket client = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        List<IDisposable> all = [];
+        try
+        {
+            while (true)
+            {
+                all.Add(File.OpenHandle("/dev/null"));
+            }
+        }
+        catch (IOException)
+        {
+            // All are taken.
+        }
+
+        client.Connect(listener.EndPoint);
+        await Eventually.True("accepting has failed twice", () => _server.Log.Entries.Count(static entry => entry.Id == 104) >= 2);
+        long waits = _server.Homes.Sum(static home => home.Poller.Snapshot().Waits);
+        await neighbour.SendAsync("hello");
+        Assert.Equal("hello", await neighbour.ReceiveTextAsync(5));
+        await Task.Delay(200, TestContext.Current.CancellationToken);
+        Assert.InRange(_server.Homes.Sum(static home => home.Poller.Snapshot().Waits) - waits, 0, 100);
+
+        all.ForEach(static taken => taken.Dispose());
+        client.Send("hello"u8);
+        byte[] echo = new byte[5];
+        Assert.Equal(5, await client.ReceiveAsync(echo.AsMemory(), TestContext.Current.CancellationToken).Soon());
+        Assert.Equal("hello"u8.ToArray(), echo);
+    }
+
+    [Fact]
+    public async Task Both_pollers_accept()
+    {
+        ConnectionScript script = new();
+        Listener listener = await _server.ListenAsync(script);
+        HashSet<Poller> pollers = [];
+        List<Peer> peers = [];
+
+        while (pollers.Count < 2)
+        {
+            Assert.True(peers.Count < 100, "A hundred connections, all on one poller.");
+            (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(listener, script);
+            peers.Add(peer);
+            pollers.Add(connection.Poller);
+        }
+
+        peers.ForEach(static peer => peer.Dispose());
+    }
+
+    [Fact]
+    public async Task Options_out_of_their_range_are_refused_by_name()
+    {
+        (ListenerOptions Options, string Named)[] cases =
+        [
+            (new ListenerOptions { Backlog = 0 }, "ListenerOptions.Backlog is 0"),
+            (new ListenerOptions { Connections = new ConnectionOptions { OutputHighWatermark = 0 } }, "ConnectionOptions.OutputHighWatermark is 0"),
+            (new ListenerOptions { Connections = new ConnectionOptions { MaxOutputBytes = 1000 } }, "ConnectionOptions.MaxOutputBytes is 1000"),
+            (new ListenerOptions { Connections = new ConnectionOptions { MaxInputBytes = -1 } }, "ConnectionOptions.MaxInputBytes is -1"),
+            (new ListenerOptions { Connections = new ConnectionOptions { WriteTimeout = TimeSpan.Zero } }, "ConnectionOptions.WriteTimeout is 00:00:00"),
+            (new ListenerOptions { Connections = new ConnectionOptions { LingerTimeout = TimeSpan.FromSeconds(-1) } }, "ConnectionOptions.LingerTimeout is -00:00:01"),
+        ];
+
+        foreach ((ListenerOptions options, string named) in cases)
+        {
+            ArgumentException exception = await Assert.ThrowsAnyAsync<ArgumentException>(
+                () => _server.NetPoll.ListenAsync("x", new IPEndPoint(IPAddress.Loopback, 0), static () => new ScriptedConnection(new ConnectionScript()), options));
+            Assert.Contains(named, exception.Message, StringComparison.Ordinal);
+        }
+    }
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    private static int FreePort()
+    {
+        using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+
+    private Task<Listener> ListenAsync(IPEndPoint endPoint) =>
+        _server.NetPoll.ListenAsync("another", endPoint, static () => new ScriptedConnection(new ConnectionScript()));
 }

@@ -37,7 +37,9 @@ internal sealed class ConnectionScript
     };
 
     /// <summary>The connection whose peer this is, once it has started.</summary>
-    public Task<ScriptedConnection> ConnectionOf(Peer peer) => Source(peer.LocalPort).Task.Soon();
+    public Task<ScriptedConnection> ConnectionOf(Peer peer) => ConnectionOf(peer.LocalPort);
+
+    public Task<ScriptedConnection> ConnectionOf(int peerPort) => Source(peerPort).Task.Soon();
 
     internal void Register(ScriptedConnection connection, IPEndPoint remote) => Source(remote.Port).TrySetResult(connection);
 
@@ -135,8 +137,15 @@ internal sealed class ScriptedConnection : ConnectionActor
         System = base.Context.System;
         Poller = Core.Poller.Current!;
         Note("connected");
-        _script.Register(this, RemoteEndPoint!);
-        _script.Connected?.Invoke(this);
+        try
+        {
+            _script.Connected?.Invoke(this);
+        }
+        finally
+        {
+            // Last: who finds the connection finds it as the hook left it.
+            _script.Register(this, RemoteEndPoint!);
+        }
     }
 
     protected override int OnReceived(ReadOnlySpan<byte> bytes)

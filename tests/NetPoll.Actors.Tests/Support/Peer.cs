@@ -90,6 +90,9 @@ internal sealed class Peer : IDisposable
 
     public void CloseWrite() => Socket.Shutdown(SocketShutdown.Send);
 
+    /// <summary>Answers the other side's FIN with its own, as a polite peer does.</summary>
+    public void CloseWriteWhenItEnds() => _ = Answer();
+
     /// <summary>Resets the connection.</summary>
     public void Reset()
     {
@@ -115,6 +118,19 @@ internal sealed class Peer : IDisposable
     }
 
     public void Dispose() => Socket.Dispose();
+
+    private async Task Answer()
+    {
+        try
+        {
+            await ReceiveToEndAsync();
+            CloseWrite();
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            // Ended otherwise.
+        }
+    }
 }
 
 /// <summary>The descriptors of this process.</summary>

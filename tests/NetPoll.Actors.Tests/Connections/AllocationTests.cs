@@ -1,0 +1,100 @@
+using System.Net.Sockets;
+using NetPoll.Actors.Tests.Support;
+using NetPoll.Tests;
+
+namespace NetPoll.Actors.Tests.Connections;
+
+/// <summary>What a warm echo allocates on its poller's thread: nothing.</summary>
+public sealed class AllocationTests : IAsyncDisposable
+{
+    private const int Size = 64;
+    private const int WarmUp = 20_000;
+    private const int Echoes = 100_000;
+
+    private readonly TestServer _server = new();
+    private long _allocated = -1;
+
+    [Fact]
+    public async Task A_hundred_thousand_warm_echoes_allocate_nothing()
+    {
+        ConnectionScript script = ConnectionScript.Echo();
+        Listener listener = await _server.ListenAsync(script);
+        (Peer peer, ScriptedConnection _) = await TestServer.OpenAsync(listener, script);
+        using Peer _ = peer;
+
+        await EchoAsync(peer.Socket, WarmUp);
+        long before = await AllocatedAsync();
+        await EchoAsync(peer.Socket, Echoes);
+        long after = await AllocatedAsync();
+
+        Assert.Equal(0, after - before);
+    }
+
+    [Fact]
+    public async Task A_hundred_thousand_warm_lines_allocate_nothing()
+    {
+        Listener listener = await _server.ListenAsync(static () => new EchoLines());
+        using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
+
+        await EchoAsync(peer.Socket, WarmUp);
+        long before = await AllocatedAsync();
+        await EchoAsync(peer.Socket, Echoes);
+        long after = await AllocatedAsync();
+
+        // A constant is the runtime's own; a line that cost anything would show a hundred thousand times.
+        Assert.InRange(after - before, 0, Echoes / 100);
+    }
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    // Several in flight, each answer looked at; a thread of its own, so that the pool stays out of it.
+    private static Task EchoAsync(Socket socket, int count) => Task.Factory.StartNew(
+        () =>
+        {
+            const int InFlight = 4;
+            byte[] sent = new byte[Size * InFlight];
+            for (int message = 0; message < InFlight; message++)
+            {
+                sent.AsSpan(message * Size, Size - 1).Fill((byte)('a' + message));
+                sent[(message * Size) + Size - 1] = (byte)'\n';
+            }
+
+            byte[] received = new byte[sent.Length];
+            for (int done = 0; done < count; done += InFlight)
+            {
+                for (int message = 0; message < InFlight; message++)
+                {
+                    socket.Send(sent.AsSpan(message * Size, Size));
+                }
+
+                for (int at = 0; at < received.Length;)
+                {
+                    at += socket.Receive(received.AsSpan(at));
+                }
+
+                Assert.True(sent.AsSpan().SequenceEqual(received));
+            }
+        },
+        TestContext.Current.CancellationToken,
+        TaskCreationOptions.LongRunning,
+        TaskScheduler.Default);
+
+    // Nothing happens on the poller's thread after the look that could count as the echoes'.
+    private async Task<long> AllocatedAsync()
+    {
+        Volatile.Write(ref _allocated, -1);
+        _server.Homes[0].Poller.Post(() => Volatile.Write(ref _allocated, GC.GetAllocatedBytesForCurrentThread()));
+        await Eventually.True("the poller has looked", () => Volatile.Read(ref _allocated) >= 0);
+        return _allocated;
+    }
+
+    private sealed class EchoLines : LineConnectionActor
+    {
+        protected override Task OnLine(ReadOnlySpan<byte> line)
+        {
+            Send(line);
+            Send("\n"u8);
+            return Task.CompletedTask;
+        }
+    }
+}
