@@ -64,7 +64,7 @@ public sealed class NetDialer
             throw TimedOut(host, port);
         }
 
-        using CancellationTokenSource timeout = new(Timeout > LongestTimer ? System.Threading.Timeout.InfiniteTimeSpan : Timeout, time);
+        using AttemptTimeout timeout = new(Timeout, time);
         using CancellationTokenSource attempts = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         try
         {
@@ -76,7 +76,7 @@ public sealed class NetDialer
                 ? throw new SocketException((int)SocketError.HostNotFound, $"The host '{host}' has no address.")
                 : await RaceAsync(Interleave(addresses), port, group, time, attempts);
         }
-        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (timeout.Token.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             throw TimedOut(host, port);
         }
@@ -210,4 +210,49 @@ public sealed class NetDialer
     private DeadlineExceededException TimedOut(string host, int port) => new($"connect {host}:{port}: no connection within {Timeout}.");
 
     private Deadline DeadlineOfAttempt() => Deadline.After(Timeout);
+
+    /// <summary>A token that is cancelled after a time and never before it.</summary>
+    /// <remarks>.NET's own timers count in coarse ticks and may be some milliseconds early: this one looks at the clock and waits on.</remarks>
+    private sealed class AttemptTimeout : IDisposable
+    {
+        private static readonly TimeSpan ShortestTimer = TimeSpan.FromMilliseconds(1);
+
+#pragma warning disable CA2213 // A late tick may still cancel it; without a timer of its own it holds nothing.
+        private readonly CancellationTokenSource _source = new();
+#pragma warning restore CA2213
+        private readonly TimeProvider _time;
+        private readonly TimeSpan _timeout;
+        private readonly long _start;
+        private readonly ITimer _timer;
+
+        internal AttemptTimeout(TimeSpan timeout, TimeProvider time)
+        {
+            _time = time;
+            _timeout = timeout;
+            _start = time.GetTimestamp();
+            _timer = time.CreateTimer(
+                static state => ((AttemptTimeout)state!).Tick(), this, System.Threading.Timeout.InfiniteTimeSpan, System.Threading.Timeout.InfiniteTimeSpan);
+            if (timeout <= LongestTimer)
+            {
+                _timer.Change(timeout, System.Threading.Timeout.InfiniteTimeSpan);
+            }
+        }
+
+        internal CancellationToken Token => _source.Token;
+
+        public void Dispose() => _timer.Dispose();
+
+        private void Tick()
+        {
+            TimeSpan left = _timeout - _time.GetElapsedTime(_start);
+            if (left > TimeSpan.Zero)
+            {
+                _timer.Change(left > ShortestTimer ? left : ShortestTimer, System.Threading.Timeout.InfiniteTimeSpan);
+            }
+            else
+            {
+                _source.Cancel();
+            }
+        }
+    }
 }

@@ -38,6 +38,8 @@ public sealed partial class Poller
 
     // The poller's thread alone.
     private readonly IPollBackend _backend;
+
+    /// <summary>This poller's descriptors. Go: the one <c>pollcache</c> of the process.</summary>
     private readonly PollCache _cache;
     private readonly TimingWheel _wheel;
     private readonly RunQueue _runQueue = new();

@@ -10,6 +10,8 @@ public sealed class PollerGroup : IAsyncDisposable
     private static readonly Lazy<PollerGroup> Shared = new(static () => new PollerGroup());
 
     private readonly PollerOptions _options;
+
+    /// <summary>Starting and stopping, one at a time. Go: <c>netpollInitLock</c>.</summary>
     private readonly Lock _gate = new();
     private Poller[] _pollers = [];
     private StallDetector? _stallDetector;
@@ -29,7 +31,7 @@ public sealed class PollerGroup : IAsyncDisposable
     /// <summary>The group of everything that names none; it starts by itself when it is first used and is never stopped.</summary>
     public static PollerGroup Default => Shared.Value;
 
-    /// <summary>Whether the pollers run. Any thread. Go: <c>netpollInited</c>.</summary>
+    /// <summary>Whether the pollers run. Any thread. Go: <c>netpollInited</c>, <c>netpollinited</c>.</summary>
     public bool IsStarted => Volatile.Read(ref _isStarted);
 
     /// <summary>The pollers; starts them if need be.</summary>
@@ -44,7 +46,8 @@ public sealed class PollerGroup : IAsyncDisposable
 
     internal PollPlatform Platform { get; private set; } = null!;
 
-    /// <summary>Starts the threads; harmless when they run. Any thread. Go: <c>netpollGenericInit</c>.</summary>
+    /// <summary>Starts the threads; harmless when they run. Any thread.</summary>
+    /// <remarks>Go: <c>netpollGenericInit</c>, <c>poll_runtime_pollServerInit</c>.</remarks>
     /// <exception cref="PlatformNotSupportedException">There is no backend for this system.</exception>
     /// <exception cref="ObjectDisposedException">The group has been stopped.</exception>
     /// <exception cref="System.ComponentModel.Win32Exception">The system refused; nothing is left open, and starting may be tried again.</exception>

@@ -85,7 +85,11 @@ internal sealed partial class PollDescriptor
         }
     }
 
-    /// <summary>The node came up. The poller's thread, no lock held. Go: <c>netpolldeadlineimpl</c>.</summary>
+    /// <summary>The node came up. The poller's thread, no lock held.</summary>
+    /// <remarks>
+    /// Go: <c>netpolldeadlineimpl</c>, and its callers <c>netpollDeadline</c>, <c>netpollReadDeadline</c> and <c>netpollWriteDeadline</c>: one
+    /// node serves them all.
+    /// </remarks>
     internal override void OnDue(long now, ReadyList ready)
     {
         FreedWaiters freed = default;

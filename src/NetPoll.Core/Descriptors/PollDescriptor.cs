@@ -4,7 +4,7 @@ using NetPoll.Core.Scheduling;
 
 namespace NetPoll.Core.Descriptors;
 
-/// <summary>Go's <c>pollDesc</c>: what a poller knows about one descriptor, and where its readers and writers park.</summary>
+/// <summary>What a poller knows about one descriptor, and where its readers and writers park.</summary>
 /// <remarks>
 /// <code>
 /// field                        guard                              written by
@@ -20,7 +20,7 @@ namespace NetPoll.Core.Descriptors;
 /// </code>
 /// The memory is type-stable: a descriptor is rented from its poller's <see cref="PollCache"/> and given back, never collected, so a
 /// late event may always look at it. Nothing here runs user code: whatever frees a waiter returns it. The lock is a leaf: nothing that
-/// can block or lock is called under it.
+/// can block or lock is called under it. Go: <c>pollDesc</c>.
 /// </remarks>
 internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
 {
@@ -112,7 +112,8 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
         }
     }
 
-    /// <summary>Marks the descriptor as closing and frees both waiters. Exactly once per tenancy. Go: <c>poll_runtime_pollUnblock</c>.</summary>
+    /// <summary>Marks the descriptor as closing and frees both waiters. Exactly once per tenancy.</summary>
+    /// <remarks>Go: <c>poll_runtime_pollUnblock</c>, <c>pollDesc.evict</c>.</remarks>
     /// <returns>What must now be made to run; nothing when the poller, which stops, was faster.</returns>
     internal FreedWaiters Evict()
     {
@@ -340,8 +341,11 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
         }
     }
 
-    // Under the lock, and before any Unblock that the change is meant to cause. A successful read-modify-write, and never a plain store,
-    // even where the bits are equal: it is the fence between "the bits are there" and "is anybody parked". Go: pollDesc.publishInfo.
+    /// <summary>Publishes what the lock guards. Under the lock, and before any Unblock that the change is meant to cause.</summary>
+    /// <remarks>
+    /// A successful read-modify-write, and never a plain store, even where the bits are equal: it is the fence between "the bits are there"
+    /// and "is anybody parked". Go: <c>pollDesc.publishInfo</c>.
+    /// </remarks>
     private void PublishInfo()
     {
         ulong bits = _sequence;
