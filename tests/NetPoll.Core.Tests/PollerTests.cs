@@ -194,7 +194,7 @@ public sealed class PollerTests
 
         TimeSpan waited = TimeProvider.System.GetElapsedTime(start);
         await Assert.ThrowsAsync<DeadlineExceededException>(() => read);
-        Assert.InRange(waited, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(10));
+        Assert.True(waited >= TimeSpan.FromMilliseconds(100), "It ended before its deadline.");
     }
 
     [Fact]
