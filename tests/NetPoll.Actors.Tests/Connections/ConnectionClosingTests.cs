@@ -150,10 +150,12 @@ public sealed class ConnectionClosingTests : IAsyncDisposable
     [Fact]
     public async Task Closed_after_an_await_with_frames_still_waiting_it_notices_the_peer_s_end_and_does_not_spin()
     {
+        TaskCompletionSource handled = new(TaskCreationOptions.RunContinuationsAsynchronously);
         TaskCompletionSource gate = new();
-        Listener listener = await _server.ListenAsync(() => new ClosingLines(gate.Task), Patient);
+        Listener listener = await _server.ListenAsync(() => new ClosingLines(handled, gate.Task), Patient);
         using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
         await peer.SendAsync("first\nsecond\n");
+        await handled.Task.Soon();
         gate.SetResult();
         Assert.Empty(await peer.ReceiveToEndAsync());
 
@@ -406,12 +408,13 @@ public sealed class ConnectionClosingTests : IAsyncDisposable
         Assert.Empty(_server.DeadLetters);
     }
 
-    private sealed class ClosingLines(Task gate) : LineConnectionActor
+    private sealed class ClosingLines(TaskCompletionSource handled, Task gate) : LineConnectionActor
     {
         protected override Task OnLine(ReadOnlySpan<byte> line) => CloseLater();
 
         private async Task CloseLater()
         {
+            handled.SetResult();
             await gate;
             Close();
         }

@@ -104,6 +104,25 @@ public sealed class ConnectionDeadlineTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Bytes_that_came_while_a_frame_was_handled_count_against_the_idle_time()
+    {
+        ParkingLines lines = new() { HasReadDeadline = false };
+        Listener listener = await _server.ListenAsync(() => lines);
+        using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
+        await peer.SendAsync("a\n");
+        await Eventually.Equal("lines", 1, () => lines.Events.Count);
+
+        // Nobody waits for these: the turn that took the first line parked its handler.
+        await peer.SendAsync("b\n");
+        await AdvanceAsync(6 * Second);
+        lines.Gate.SetResult();
+        await Eventually.Equal("events", 2, () => lines.Events.Count);
+        await AdvanceAsync(4 * Second);
+
+        Assert.Equal(["a", "b"], lines.Events);
+    }
+
+    [Fact]
     public async Task A_read_deadline_that_passes_is_reported_once_and_bytes_wait_until_it_is_moved()
     {
         (Peer peer, ScriptedConnection connection) = await OpenAsync(new ConnectionScript
@@ -480,11 +499,17 @@ public sealed class ConnectionDeadlineTests : IAsyncDisposable
 
         public TaskCompletionSource Gate { get; } = new();
 
+        public bool HasReadDeadline { get; init; } = true;
+
         public IReadOnlyList<object> Events => [.. _events];
 
         protected override void OnConnected()
         {
-            SetReadDeadline(Deadline.After(5 * Second));
+            if (HasReadDeadline)
+            {
+                SetReadDeadline(Deadline.After(5 * Second));
+            }
+
             IdleTimeout = 5 * Second;
             Started.SetResult();
         }

@@ -134,7 +134,10 @@ public sealed class ListenerTests : IAsyncDisposable
             peers.Add(await Peer.ConnectAsync(listener.EndPoint));
         }
 
+        // The stop is queued at both pollers before either of them looks at its listening socket.
+        long[] posts = [.. _server.Homes.Select(Posts)];
         Task stopped = _server.System.Root.StopAsync(listener.Pid);
+        await Eventually.True("the stop is queued", () => _server.Homes.Select(Posts).Zip(posts).All(static pair => pair.First > pair.Second));
         release.Set();
         await stopped.Soon();
 
@@ -145,6 +148,9 @@ public sealed class ListenerTests : IAsyncDisposable
 
         Assert.Equal(Waiting, _server.Homes.Sum(static home => home.Connections.Count));
         peers.ForEach(static peer => peer.Dispose());
+
+        static long Posts(Actors.Pollers.ActorPoller home) =>
+            home.Poller.Snapshot().WakeupsSent + home.Poller.Snapshot().WakeupsCoalesced;
     }
 
     [Fact]

@@ -185,7 +185,7 @@ public abstract class MailboxContractTests : IAsyncDisposable
     public async Task No_two_messages_at_once_and_each_sender_in_order_under_eight_threads()
     {
         const int Senders = 8;
-        int each = StressScale.Rounds(5_000);
+        int each = StressScale.Rounds(2_000);
         RecordingInvoker invoker = new()
         {
             User = message => ((Sent)message).Number % 1_000 == 0 ? Task.Run(static () => { }) : Task.CompletedTask,
@@ -221,7 +221,7 @@ public abstract class MailboxContractTests : IAsyncDisposable
     [Fact]
     public async Task No_message_is_left_behind_when_posts_meet_the_end_of_a_turn()
     {
-        int rounds = StressScale.Rounds(20_000);
+        int rounds = StressScale.Rounds(3_000);
         RecordingInvoker invoker = new();
         IMailbox mailbox = Open(invoker);
         int turn = 0;

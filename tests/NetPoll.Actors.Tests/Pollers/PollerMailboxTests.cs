@@ -158,7 +158,7 @@ public sealed class PollerMailboxTests : IAsyncDisposable
     [Fact]
     public async Task Moving_to_and_fro_loses_and_overlaps_nothing()
     {
-        int messages = StressScale.Rounds(20_000);
+        int messages = StressScale.Rounds(10_000);
         RecordingInvoker invoker = new() { User = static message => (int)message % 500 == 0 ? Task.Run(static () => { }) : Task.CompletedTask };
         PollerMailbox mailbox = Open(invoker);
 
@@ -302,7 +302,7 @@ public sealed class PollerMailboxTests : IAsyncDisposable
     [Fact]
     public async Task NP137_Signals_from_foreign_threads_against_the_ends_of_turns()
     {
-        int rounds = StressScale.Rounds(20_000);
+        int rounds = StressScale.Rounds(2_000);
         SignalledMailbox mailbox = OpenSignalled(out RecordingInvoker invoker);
 
         // Each waits until its own bit is taken before it raises it again: one lost signal stops its thread for good.

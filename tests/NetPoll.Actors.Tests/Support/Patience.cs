@@ -3,7 +3,7 @@ namespace NetPoll.Actors.Tests.Support;
 /// <summary>Waiting for a task: it either ends or the test fails, and no test hangs.</summary>
 internal static class Patience
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     public static Task Soon(this Task task) => task.WaitAsync(Limit, TestContext.Current.CancellationToken);
 

@@ -5,7 +5,7 @@ using NetPoll.Tests;
 namespace NetPoll.Actors.Tests.Connections;
 
 /// <summary>What a warm echo allocates on its poller's thread: nothing.</summary>
-public sealed class AllocationTests : IAsyncDisposable
+public sealed class ConnectionAllocationTests : IAsyncDisposable
 {
     private const int Size = 64;
     private const int WarmUp = 20_000;
@@ -22,12 +22,8 @@ public sealed class AllocationTests : IAsyncDisposable
         (Peer peer, ScriptedConnection _) = await TestServer.OpenAsync(listener, script);
         using Peer _ = peer;
 
-        await EchoAsync(peer.Socket, WarmUp);
-        long before = await AllocatedAsync();
-        await EchoAsync(peer.Socket, Echoes);
-        long after = await AllocatedAsync();
-
-        Assert.Equal(0, after - before);
+        // One after the other, so that each is a wake-up, a turn and a send of its own.
+        await ExpectNothingAllocatedAsync(peer.Socket, inFlight: 1);
     }
 
     [Fact]
@@ -36,33 +32,43 @@ public sealed class AllocationTests : IAsyncDisposable
         Listener listener = await _server.ListenAsync(static () => new EchoLines());
         using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
 
-        await EchoAsync(peer.Socket, WarmUp);
-        long before = await AllocatedAsync();
-        await EchoAsync(peer.Socket, Echoes);
-        long after = await AllocatedAsync();
-
-        // A constant is the runtime's own; a line that cost anything would show a hundred thousand times.
-        Assert.InRange(after - before, 0, Echoes / 100);
+        await ExpectNothingAllocatedAsync(peer.Socket, inFlight: 4);
     }
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
-    // Several in flight, each answer looked at; a thread of its own, so that the pool stays out of it.
-    private static Task EchoAsync(Socket socket, int count) => Task.Factory.StartNew(
+    // When the code is replaced by its final form is the runtime's business, and something may be made once then: what a message costs
+    // would be there in every round.
+    private async Task ExpectNothingAllocatedAsync(Socket socket, int inFlight)
+    {
+        await EchoAsync(socket, WarmUp, inFlight);
+        long allocated = -1;
+        for (int round = 0; round < 3 && allocated != 0; round++)
+        {
+            long before = await AllocatedAsync();
+            await EchoAsync(socket, Echoes, inFlight);
+            allocated = await AllocatedAsync() - before;
+            TestContext.Current.TestOutputHelper?.WriteLine($"Round {round}: {allocated} bytes.");
+        }
+
+        Assert.Equal(0, allocated);
+    }
+
+    // Each answer is looked at; on a thread of its own, so that the pool stays out of it.
+    private static Task EchoAsync(Socket socket, int count, int inFlight) => Task.Factory.StartNew(
         () =>
         {
-            const int InFlight = 4;
-            byte[] sent = new byte[Size * InFlight];
-            for (int message = 0; message < InFlight; message++)
+            byte[] sent = new byte[Size * inFlight];
+            for (int message = 0; message < inFlight; message++)
             {
                 sent.AsSpan(message * Size, Size - 1).Fill((byte)('a' + message));
                 sent[(message * Size) + Size - 1] = (byte)'\n';
             }
 
             byte[] received = new byte[sent.Length];
-            for (int done = 0; done < count; done += InFlight)
+            for (int done = 0; done < count; done += inFlight)
             {
-                for (int message = 0; message < InFlight; message++)
+                for (int message = 0; message < inFlight; message++)
                 {
                     socket.Send(sent.AsSpan(message * Size, Size));
                 }
