@@ -295,6 +295,15 @@ public sealed class ListenerTests : IAsyncDisposable
         using Peer _ = neighbour;
         using Socket client = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         List<IDisposable> all = [];
+
+        // The runtime cannot start a thread without a descriptor, and gives up: until there are some again nothing here asks for one.
+        ThreadPool.SetMinThreads(16, 16);
+        using (Barrier together = new(16))
+        {
+            await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => Task.Run(together.SignalAndWait))).Soon();
+        }
+
+        neighbour.Socket.ReceiveTimeout = 30_000;
         try
         {
             while (true)
@@ -308,16 +317,16 @@ public sealed class ListenerTests : IAsyncDisposable
         }
 
         client.Connect(listener.EndPoint);
-        await Eventually.True("accepting has failed twice", () => _server.Log.Entries.Count(static entry => entry.Id == 104) >= 2);
+        Assert.True(SpinWait.SpinUntil(() => _server.Log.Entries.Count(static entry => entry.Id == 104) >= 2, TimeSpan.FromSeconds(30)));
         long waits = _server.Homes.Sum(static home => home.Poller.Snapshot().Waits);
-        await neighbour.SendAsync("hello");
-        Assert.Equal("hello", await neighbour.ReceiveTextAsync(5));
-        await Task.Delay(200, TestContext.Current.CancellationToken);
+        byte[] echo = new byte[5];
+        neighbour.Socket.Send("hello"u8);
+        Assert.Equal(5, neighbour.Socket.Receive(echo));
+        Thread.Sleep(200);
         Assert.InRange(_server.Homes.Sum(static home => home.Poller.Snapshot().Waits) - waits, 0, 100);
 
         all.ForEach(static taken => taken.Dispose());
         client.Send("hello"u8);
-        byte[] echo = new byte[5];
         Assert.Equal(5, await client.ReceiveAsync(echo.AsMemory(), TestContext.Current.CancellationToken).Soon());
         Assert.Equal("hello"u8.ToArray(), echo);
     }

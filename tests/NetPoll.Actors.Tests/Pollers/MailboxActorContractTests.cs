@@ -160,7 +160,8 @@ public abstract class MailboxActorContractTests : IAsyncDisposable
 
         await Root.PoisonAsync(pid).Soon();
 
-        Assert.Equal(["timeout", "Stopping", "Stopped"], _seen);
+        // Proto.Actor's timer is periodic: another one may have been on its way when it was cancelled.
+        Assert.Equal(["timeout", "Stopping", "Stopped"], _seen.Distinct());
     }
 
     [Fact]
