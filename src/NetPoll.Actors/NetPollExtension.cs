@@ -227,9 +227,7 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
         IoResult result = _group.Platform.Listen(endPoint, backlog, sharePort, out PollableSocket? socket);
         return result.IsSuccess
             ? socket!
-            : throw new IOException(
-                $"Listening on {endPoint}: {result.Error} (errno {result.NativeError}).",
-                new global::System.Net.Sockets.SocketException((int)result.Error));
+            : throw result.ToException($"Listening on {endPoint}");
     }
 
     private static void Close(ReadOnlySpan<PollableSocket> sockets)

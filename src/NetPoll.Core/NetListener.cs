@@ -12,9 +12,6 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
     /// <summary>How many connections may wait to be accepted, unless told otherwise; the system caps it at its own limit.</summary>
     public const int DefaultBacklog = 4096;
 
-    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(5);
-    private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(1);
-
     private readonly NetFd _fd;
     private readonly PollerGroup _group;
     private readonly DescriptorReserve _reserve;
@@ -80,7 +77,7 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
     public async ValueTask<NetConnection> AcceptAsync(CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        TimeSpan delay = FirstRetry;
+        AcceptBackoff backoff = default;
         while (true)
         {
             AcceptResult accepted = await _fd.AcceptAsync(cancellationToken);
@@ -100,8 +97,8 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
                 throw outcome.ToException("accept on", LocalEndPoint);
             }
 
-            await BackOffAsync(outcome.Io, delay, cancellationToken);
-            delay = delay * 2 < LastRetry ? delay * 2 : LastRetry;
+            await BackOffAsync(outcome.Io, backoff.Delay, cancellationToken);
+            backoff.Lengthen();
         }
     }
 

@@ -421,6 +421,9 @@ public sealed partial class Poller
         if (timeout != 0)
         {
             Volatile.Write(ref _turnStartedAt, 0);
+
+            // Or the last thing that ran would be kept alive for as long as nothing happens.
+            _currentWork = null;
         }
 
         int count = _backend.Wait(_events, timeout);

@@ -121,10 +121,7 @@ internal sealed partial class Connection
     private void FlushTurn(ActorPoller home)
     {
         Uncork(home);
-        if (!_output.IsEmpty && !_isWriteArmed)
-        {
-            WriteQueued(home);
-        }
+        WriteQueued(home);
     }
 
     private void Uncork(ActorPoller home)

@@ -70,14 +70,7 @@ internal sealed partial class Connection
             _isSuspended = false;
 
             // A turn even if nothing else comes: what was left is to be offered again.
-            if (ReferenceEquals(home.Current, this))
-            {
-                SignalNextTurn(ConnectionSignals.InputPending);
-            }
-            else
-            {
-                Signal(ConnectionSignals.InputPending);
-            }
+            TakeATurn(home);
         }
     }
 
@@ -404,9 +397,7 @@ internal sealed partial class Connection
         ? consumed
         : throw new InvalidOperationException($"The handler says that it consumed {consumed} bytes; it was given {given}.");
 
-    private IOException ToException(string operation, IoResult result) => new(
-        $"{operation} {RemoteEndPoint}: {result.Error} (errno {result.NativeError}).",
-        new System.Net.Sockets.SocketException((int)result.Error));
+    private IOException ToException(string operation, IoResult result) => result.ToException($"{operation} {RemoteEndPoint}");
 
     // A handler that keeps the bytes it was lent reads rubbish at once, and not only under load.
     [System.Diagnostics.Conditional("DEBUG")]

@@ -191,7 +191,6 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
     {
         if (_phase != ConnectionPhase.Closed)
         {
-            _phase = ConnectionPhase.Closed;
             CloseDescriptor(reset: false);
         }
     }

@@ -6,6 +6,7 @@ using NetPoll.Core.Backends;
 using NetPoll.Core.Deadlines;
 using NetPoll.Core.Descriptors;
 using NetPoll.Core.Scheduling;
+using NetPoll.Core.Sockets;
 
 namespace NetPoll.Actors.Listening;
 
@@ -16,15 +17,12 @@ internal sealed class Acceptor : DeadlineNode, IPollWaiter, IPollerWork
     // Then the open connections have their turn.
     private const int AcceptsPerTurn = 64;
 
-    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(5);
-    private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(1);
-
     private readonly ActorPoller _home;
     private readonly ListenerActor _listener;
     private readonly PollableSocket _socket;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private PollDescriptor? _descriptor;
-    private TimeSpan _retryDelay = FirstRetry;
+    private AcceptBackoff _backoff;
     private bool _isQueued;
     private bool _isClosed;
 
@@ -55,7 +53,7 @@ internal sealed class Acceptor : DeadlineNode, IPollWaiter, IPollerWork
                 else
                 {
                     CloseSocket();
-                    started.SetException(new IOException($"Listening on {_listener.EndPoint}: {opened.Error} (errno {opened.NativeError})."));
+                    started.SetException(opened.ToException($"Listening on {_listener.EndPoint}"));
                 }
             },
             null);
@@ -124,7 +122,7 @@ internal sealed class Acceptor : DeadlineNode, IPollWaiter, IPollerWork
         switch (AcceptBatch(AcceptsPerTurn))
         {
             case BatchEnd.Empty:
-                _retryDelay = FirstRetry;
+                _backoff.Reset();
                 if (_descriptor.Arm(PollMode.Read, this) != PollSignals.None)
                 {
                     Queue();
@@ -132,13 +130,13 @@ internal sealed class Acceptor : DeadlineNode, IPollWaiter, IPollerWork
 
                 break;
             case BatchEnd.Budget:
-                _retryDelay = FirstRetry;
+                _backoff.Reset();
                 Queue();
                 break;
             default:
                 // No edge will come for the connections that wait already: only a timer brings us back.
-                _home.Poller.Wheel.Arm(this, _home.Poller.Clock.Nanoseconds + (_retryDelay.Ticks * 100));
-                _retryDelay = _retryDelay * 2 < LastRetry ? _retryDelay * 2 : LastRetry;
+                _home.Poller.Wheel.Arm(this, _home.Poller.Clock.Nanoseconds + (_backoff.Delay.Ticks * 100));
+                _backoff.Lengthen();
                 break;
         }
     }
@@ -160,7 +158,7 @@ internal sealed class Acceptor : DeadlineNode, IPollWaiter, IPollerWork
                 case PollErrorClass.WouldBlock:
                     return BatchEnd.Empty;
                 default:
-                    Log.AcceptFailed(_home.Logger, _listener.EndPoint, result.Error, result.NativeError, _retryDelay);
+                    Log.AcceptFailed(_home.Logger, _listener.EndPoint, result.Error, result.NativeError, _backoff.Delay);
                     return BatchEnd.Failed;
             }
         }

@@ -18,7 +18,6 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         _extension = extension;
         Id = id;
         EndPoint = endPoint;
-        Backlog = options.Backlog;
         ConnectionOptions = options.Connections;
 
         // The start is timed by nobody: a stopwatch for every connection would only cost.
@@ -42,8 +41,6 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     internal string Id { get; }
 
     internal IPEndPoint EndPoint { get; }
-
-    internal int Backlog { get; }
 
     internal long Active => Volatile.Read(ref _active);
 

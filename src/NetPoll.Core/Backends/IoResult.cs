@@ -48,6 +48,10 @@ internal readonly struct IoResult
     /// <param name="result">A count, or a negative errno: what the wrappers of system calls return.</param>
     internal static IoResult From(int result) => new(result);
 
+    /// <summary>The exception that users get for a failure: the system's error inside, and both its names in the message.</summary>
+    /// <param name="subject">What was done, and to whom.</param>
+    internal IOException ToException(string subject) => new($"{subject}: {Error} (errno {NativeError}).", new SocketException((int)Error));
+
     /// <inheritdoc/>
     public override string ToString() => IsSuccess ? $"{Count} bytes" : $"{Error} (errno {NativeError})";
 }

@@ -115,21 +115,7 @@ internal sealed partial class PollDescriptor
             ArmNode();
         }
 
-        if (freed.Reader is not null && ReferenceEquals(freed.Reader, freed.Writer))
-        {
-            ready.Add(freed.Reader, freed.ReaderSignals | freed.WriterSignals);
-            return;
-        }
-
-        if (freed.Reader is not null)
-        {
-            ready.Add(freed.Reader, freed.ReaderSignals);
-        }
-
-        if (freed.Writer is not null)
-        {
-            ready.Add(freed.Writer, freed.WriterSignals);
-        }
+        freed.AddTo(ready);
     }
 
     // A firing counts only for the deadline that it was armed for: another number means that it was moved, cleared, or is another

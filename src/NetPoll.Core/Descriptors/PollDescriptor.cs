@@ -405,6 +405,26 @@ internal readonly record struct FreedWaiters(IPollWaiter? Reader, PollSignals Re
     /// <summary>Whether the caller must see to it that the poller's thread runs the descriptor's work: its place in the wheel changed.</summary>
     internal bool MustSyncWheel { get; init; }
 
+    /// <summary>Puts the waiters on the poller's ready list, one that waits in both directions once. The poller's thread.</summary>
+    internal void AddTo(ReadyList ready)
+    {
+        if (Reader is not null && ReferenceEquals(Reader, Writer))
+        {
+            ready.Add(Reader, ReaderSignals | WriterSignals);
+            return;
+        }
+
+        if (Reader is not null)
+        {
+            ready.Add(Reader, ReaderSignals);
+        }
+
+        if (Writer is not null)
+        {
+            ready.Add(Writer, WriterSignals);
+        }
+    }
+
     /// <summary>Queues the waiters. Go: <c>netpollgoready</c>.</summary>
     internal void Schedule()
     {

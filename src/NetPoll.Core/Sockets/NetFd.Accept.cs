@@ -19,11 +19,7 @@ internal sealed partial class NetFd
             return new AcceptResult(Occupied(), null);
         }
 
-        PollResult prepared = Descriptor.Prepare(PollMode.Read);
-        PollableSocket? accepted = null;
-        OperationOutcome outcome = prepared == PollResult.Ready
-            ? OperationOutcome.From(AcceptOnce(out accepted))
-            : OperationOutcome.From(prepared);
+        OperationOutcome outcome = AcceptFirst(out PollableSocket? accepted);
         Unlock(PollMode.Read);
         return new AcceptResult(outcome, accepted);
     }

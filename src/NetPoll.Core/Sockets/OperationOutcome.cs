@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using NetPoll.Core.Backends;
 
 namespace NetPoll.Core.Sockets;
@@ -42,7 +41,7 @@ internal readonly record struct OperationOutcome(PollResult Poll, IoResult Io)
             PollResult.Closing => new ObjectDisposedException(nameof(NetConnection), $"{subject}: use of a closed network connection."),
             PollResult.DeadlineExceeded => new DeadlineExceededException($"{subject}: the deadline has passed.") { BytesTransferred = bytesTransferred },
             PollResult.NotPollable => new IOException($"{subject}: the system reports a state that cannot be waited on."),
-            _ => new IOException($"{subject}: {Io.Error} (errno {Io.NativeError}).", new SocketException((int)Io.Error)),
+            _ => Io.ToException(subject),
         };
     }
 }
