@@ -18,6 +18,10 @@ public sealed partial class Poller
     // Between two looks at the clock while the run queue is worked off.
     private const int WorkPerClockLook = 16;
 
+    // Waiters that run between two rounds of the run queue: enough for the caches, few enough that what the first of them has to send does
+    // not wait long.
+    private const int ReadyPerBatch = 64;
+
     // Linux cuts longer waits; the poller just comes round and waits again.
     private const long MaxTimeoutMilliseconds = 1_000_000_000;
 
@@ -502,10 +506,19 @@ public sealed partial class Poller
         }
     }
 
+    // In batches: first a batch's reads, then what they made runnable, which as a rule ends in a send. Like system calls in a row find the
+    // kernel's code in the processor's caches; taken in turns they throw each other out, which costs several percent of an echo.
     private void RunReady()
     {
+        int untilQueue = ReadyPerBatch;
         while (_ready.TryTake(out IPollWaiter? waiter, out PollSignals signals))
         {
+            if (untilQueue-- == 0)
+            {
+                untilQueue = ReadyPerBatch - 1;
+                RunQueued();
+            }
+
             try
             {
                 _currentWork = waiter;
@@ -520,12 +533,8 @@ public sealed partial class Poller
 
     private void RunQueued()
     {
-        if (_runQueue.IsEmpty)
-        {
-            return;
-        }
-
-        long end = _clock.Nanoseconds + _runQueueBudget;
+        // From the first look at the clock on, which a short queue does not need.
+        long end = 0;
         int untilClockLook = WorkPerClockLook;
         while (_runQueue.TryDequeue(out IPollerWork? work))
         {
@@ -541,7 +550,12 @@ public sealed partial class Poller
 
             if (--untilClockLook == 0)
             {
-                if (_clock.Nanoseconds >= end)
+                long now = _clock.Nanoseconds;
+                if (end == 0)
+                {
+                    end = now + _runQueueBudget;
+                }
+                else if (now >= end)
                 {
                     return;
                 }
