@@ -57,6 +57,9 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     /// <summary>The socket that is polled; null while the descriptor is free.</summary>
     internal PollableSocket? Socket { get; private set; }
 
+    /// <summary>What is polled, for diagnostics; null while the descriptor is free.</summary>
+    internal PollKind? Kind => Socket?.Kind;
+
     /// <summary>Who does the operations, for snapshots; kept weakly, so that a forgotten handle can be collected.</summary>
     internal IDescriptorUser? User
     {
@@ -86,7 +89,7 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
 
     /// <inheritdoc/>
     public override string ToString() =>
-        $"descriptor {Index} (socket {Socket?.Descriptor}, {Socket?.LocalEndPoint} <- {Socket?.RemoteEndPoint}): reader {_read}, writer {_write}, {Info}";
+        $"descriptor {Index} ({Kind} {Socket?.Descriptor}, {Socket?.LocalEndPoint} <- {Socket?.RemoteEndPoint}): reader {_read}, writer {_write}, {Info}";
 
     /// <summary>Begins a tenancy. Go: the locked part of <c>poll_runtime_pollOpen</c>.</summary>
     internal void Open(PollableSocket socket)

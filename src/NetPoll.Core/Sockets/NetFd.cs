@@ -145,8 +145,8 @@ internal sealed partial class NetFd : IDescriptorUser
         return OperationOutcome.From(result);
     }
 
-    internal Exception ToException(OperationOutcome outcome, string operation, long bytesTransferred = 0) =>
-        outcome.ToException(operation, (EndPoint?)RemoteEndPoint ?? LocalEndPoint, bytesTransferred);
+    internal Exception ToException(OperationOutcome outcome, string operation, long? bytesWritten = null) =>
+        outcome.ToException(operation, (EndPoint?)RemoteEndPoint ?? LocalEndPoint, bytesWritten);
 
     /// <summary>Leaves a direction's lock; the last user of a closed descriptor destroys it here.</summary>
     internal void Unlock(PollMode mode)
