@@ -172,10 +172,22 @@ internal sealed partial class NetFd : IDescriptorUser
                 case LockAttempt.Closed:
                     return false;
                 default:
-                    // One who is cancelled stays counted: some unlock then releases once too often, and the next in line looks in vain, once.
-                    await turn!.WaitAsync(cancellationToken);
+                    await WaitForTurn(turn!, mode, cancellationToken);
                     break;
             }
+        }
+    }
+
+    private async ValueTask WaitForTurn(SemaphoreSlim turn, PollMode mode, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await turn.WaitAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            _mutex.LeaveQueue(mode);
+            throw;
         }
     }
 
