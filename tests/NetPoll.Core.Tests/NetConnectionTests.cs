@@ -224,6 +224,39 @@ public sealed class NetConnectionTests
         Assert.Contains(pair.Connection.RemoteEndPoint!.ToString(), failure.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_stands_behind_an_urgent_byte_is_read_without_another_edge(bool onPoller)
+    {
+        await using Loopback pair = await Loopback.ConnectAsync();
+        for (byte round = 0; round < 3; round++)
+        {
+            await pair.SendAsync(new byte[] { 1, round });
+            Assert.Equal(1, pair.Peer.Send(new byte[] { 2 }, SocketFlags.OutOfBand));
+            await pair.SendAsync(new byte[] { 3, round });
+
+            // All of it is there, and the poller has seen every edge that it made.
+            await pair.Poller.RunAsync(static () => { });
+            Task<byte[]> read = onPoller ? pair.Poller.RunAsync(Read) : Read();
+
+            // The urgent byte itself is not part of the stream.
+            Assert.Equal([1, round, 3, round], await read.WaitAsync(Limit, Cancellation));
+        }
+
+        async Task<byte[]> Read()
+        {
+            byte[] buffer = new byte[64];
+            int count = 0;
+            while (count < 4)
+            {
+                count += await pair.Connection.ReadAsync(buffer.AsMemory(count));
+            }
+
+            return buffer[..count];
+        }
+    }
+
     [Fact]
     public async Task NP102_After_the_close_everything_is_refused_and_a_second_close_is_harmless()
     {

@@ -73,8 +73,9 @@ internal sealed partial class NetFd
     {
         IoResult result = _socket.Read(buffer);
 
-        // A short read is the end only while no hang-up was reported: otherwise the FIN that came with these bytes would be lost.
-        _isDrained = result.WouldBlock || (result.Count > 0 && result.Count < buffer.Length && !Descriptor.HangupSeen);
+        // A short read is the end only while no hang-up was reported, or the FIN that came with these bytes would be lost, and no urgent
+        // mark, at which the system stops though more is there.
+        _isDrained = result.WouldBlock || (result.Count > 0 && result.Count < buffer.Length && !Descriptor.MayReadShort);
         return result;
     }
 
