@@ -212,7 +212,7 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
         Log.AcceptFailed(_fd.Poller.Logger, LocalEndPoint, failure.Error, failure.NativeError, delay);
         if (failure.IsOutOfDescriptors && _reserve.TryShed(() => _fd.TryAccept().Socket))
         {
-            PollerMetrics.ConnectionShed();
+            PollerMetrics.ConnectionShed(_group.Name);
         }
 
         return _fd.PauseAcceptAsync(delay, _fd.Poller.TimeProvider, cancellationToken);

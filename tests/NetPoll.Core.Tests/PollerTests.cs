@@ -479,7 +479,7 @@ public sealed class PollerTests
         world.Backend.OnOpen = null;
 
         PollerSnapshot snapshot = Assert.IsType<PollerSnapshot>(seen);
-        Assert.Equal("poller-0", snapshot.Poller);
+        Assert.Equal((world.Group.Name, "poller-0"), (snapshot.Group, snapshot.Poller));
         Assert.Equal(6, snapshot.Monitored);
         Assert.Equal(1, snapshot.Opening);
         Assert.Equal(1, snapshot.Closing);
