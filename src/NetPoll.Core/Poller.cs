@@ -111,11 +111,14 @@ public sealed partial class Poller
     /// <summary>The clock of this poller's deadlines.</summary>
     public TimeProvider TimeProvider => _options.TimeProvider;
 
+    /// <summary>Whether the thread has ended, by a shutdown or a failure, so that posted work runs on the thread pool. Any thread.</summary>
+    public bool HasStopped => Volatile.Read(ref _isBackendGone);
+
+    /// <summary>How long the turn that runs has lasted; zero while the poller waits for events. Any thread.</summary>
+    public TimeSpan HeldFor => TurnStartedAt is var start and not 0 ? TimeSpan.FromTicks(Math.Max(0, _clock.Nanoseconds - start) / 100) : TimeSpan.Zero;
+
     /// <summary>Completes when the thread has ended and everything that waited has been told.</summary>
     internal Task Stopped => _stopped.Task;
-
-    /// <summary>Whether the thread has ended, so that posted work runs on the thread pool.</summary>
-    internal bool HasStopped => Volatile.Read(ref _isBackendGone);
 
     /// <summary>The clock as this iteration of the loop saw it, in nanoseconds. The poller's thread.</summary>
     internal long Now => _now;
