@@ -272,8 +272,8 @@ internal sealed partial class Connection
                 return;
             }
 
-            // A short read empties the socket, unless a FIN or an error may stand behind the bytes.
-            bool isDrained = result.Count < target.Length && !_descriptor.HangupSeen;
+            // A short read empties the socket, unless a FIN, an error or an urgent mark may stand behind the bytes.
+            bool isDrained = result.Count < target.Length && !_descriptor.MayReadShort;
             _hasUnread = !isDrained;
             _lastReceived = home.Poller.Now;
             Deliver(home, target[..result.Count]);

@@ -19,6 +19,9 @@ internal abstract class PollableSocket : IConnectionTransport
     /// <summary>The peer's address as it was when the connection was made; null on a listener. A new object each time.</summary>
     internal abstract IPEndPoint? RemoteEndPoint { get; }
 
+    /// <summary>What it is, for diagnostics.</summary>
+    internal virtual PollKind Kind => RemoteEndPoint is null ? PollKind.Listener : PollKind.Socket;
+
     /// <summary>Reads what is there; 0 bytes are the end of the stream.</summary>
     internal abstract IoResult Read(Span<byte> buffer);
 
@@ -83,6 +86,16 @@ internal abstract class PollableSocket : IConnectionTransport
 
         _ = Close();
     }
+}
+
+/// <summary>What is polled.</summary>
+internal enum PollKind
+{
+    /// <summary>A connection, or an attempt at one.</summary>
+    Socket,
+
+    /// <summary>A socket that listens.</summary>
+    Listener,
 }
 
 /// <summary>The options that this library sets.</summary>
