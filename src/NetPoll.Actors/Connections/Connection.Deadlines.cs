@@ -9,7 +9,7 @@ namespace NetPoll.Actors.Connections;
 /// Time: the read deadline is the descriptor's; the write deadline is set by the connection itself while output waits; the idle timeout has
 /// a node of its own that only remembers when bytes last came, so that receiving costs one store.
 /// </content>
-internal sealed partial class Connection
+internal partial class Connection
 {
     private IdleReminder? _idle;
     private long _lastReceived;

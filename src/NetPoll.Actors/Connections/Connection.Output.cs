@@ -9,7 +9,7 @@ namespace NetPoll.Actors.Connections;
 /// Output: what is written gathers in the poller's write scratch, and leaves with one system call when the poller has run the turns of its
 /// batch; what the system does not take waits in the queue. A large write goes out straight away when nothing waits before it.
 /// </content>
-internal sealed partial class Connection
+internal partial class Connection
 {
     // From here on a copy costs more than a system call of its own saves.
     private const int DirectWriteSize = 4096;
@@ -20,6 +20,10 @@ internal sealed partial class Connection
     // What is corked: this connection's bytes in the poller's write scratch. Only while the queue is empty.
     private int _corkedAt;
     private int _corkedBytes;
+
+    // Our side is to end, or has: nothing is added any more. Then: the FIN is out.
+    private bool _isWriteClosed;
+    private bool _isFinSent;
 
     private bool _isWriteArmed;
     private bool _isFlushQueued;
@@ -97,7 +101,7 @@ internal sealed partial class Connection
         if (_phase != ConnectionPhase.Closed)
         {
             FlushTurn(Home);
-            if (_phase == ConnectionPhase.Closing)
+            if (_phase == ConnectionPhase.Closing || _isWriteClosed)
             {
                 // The end of a turn goes on with the closing.
                 Signal(ConnectionSignals.InputPending);
@@ -276,10 +280,20 @@ internal sealed partial class Connection
         }
     }
 
-    // Everything is sent: our FIN goes out, and the peer gets its time to send the other.
+    // Everything is sent: our FIN goes out.
+    private void FinishWriting()
+    {
+        if (_output is null && _pendingClose is null && !_isFinSent)
+        {
+            _isFinSent = true;
+            _ = _transport.ShutdownWrite();
+        }
+    }
+
+    // And the peer gets its time to send the other.
     private void FinishSending(ActorPoller home)
     {
-        _ = _transport.ShutdownWrite();
+        FinishWriting();
         _input.Clear();
         _mustOfferAgain = false;
         ClosingState closing = _closing!;

@@ -6,6 +6,7 @@ using NetPoll.Core.Backends;
 using NetPoll.Core.Descriptors;
 using Proto;
 using Proto.Context;
+using Proto.Mailbox;
 
 namespace NetPoll.Actors.Connections;
 
@@ -14,7 +15,7 @@ namespace NetPoll.Actors.Connections;
 /// All state is its poller's thread's; other threads post messages and raise signals. The parts: this file its life,
 /// <c>Connection.Turn.cs</c> the order of one turn, <c>Connection.Output.cs</c> what is sent, <c>Connection.Deadlines.cs</c> time.
 /// </remarks>
-internal sealed partial class Connection : PollerMailbox, IPollWaiter
+internal partial class Connection : PollerMailbox, IPollWaiter
 {
     private readonly IConnectionTransport _transport;
     private readonly PollDescriptor _descriptor;
@@ -24,7 +25,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
     private PendingClose? _pendingClose;
     private ConnectionPhase _phase;
 
-    private Connection(ActorPoller home, PollableSocket socket, PollDescriptor descriptor, IConnectionOwner owner)
+    private protected Connection(ActorPoller home, PollableSocket socket, PollDescriptor descriptor, IConnectionOwner owner)
         : base(owner.System, home, DefaultThroughput)
     {
         _transport = socket;
@@ -43,6 +44,8 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
 
     internal ConnectionPhase Phase => _phase;
 
+    private protected IConnectionOwner Owner => _owner;
+
     /// <summary>Bytes that the handler was given.</summary>
     internal long BytesReceived { get; private set; }
 
@@ -50,7 +53,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
     internal long BytesSent { get; private set; }
 
     /// <summary>Whether output may still be added.</summary>
-    internal bool IsWritable => _phase <= ConnectionPhase.ReadClosed && _pendingClose is null;
+    internal bool IsWritable => _phase <= ConnectionPhase.ReadClosed && _pendingClose is null && !_isWriteClosed;
 
     /// <inheritdoc/>
     protected override object? SignalMessage => IsOver ? null : ConnectionSignal.Instance;
@@ -83,7 +86,9 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
             return opened;
         }
 
-        Connection connection = new(home, socket, descriptor!, owner);
+        Connection connection = owner.HandlerOf is null
+            ? new Connection(home, socket, descriptor!, owner)
+            : new HandledConnection(home, socket, descriptor!, owner, PID.FromAddress(owner.System.Address, name));
         home.Connections.Add(connection);
         try
         {
@@ -231,6 +236,26 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
                 $"A connection can be used on its poller's thread ({home.Poller}) only: from its own callbacks, and from what they await without ConfigureAwait(false).");
     }
 
+    /// <summary>
+    /// Ends our side: what waits is sent, then the FIN; receiving goes on, and when the peer ends its side too the connection is closed. The
+    /// poller's thread; harmless when it is closing.
+    /// </summary>
+    internal void CloseWrite()
+    {
+        ActorPoller home = CheckThread();
+        if (IsWritable)
+        {
+            _isWriteClosed = true;
+            TakeATurn(home);
+        }
+    }
+
+    /// <summary>What takes the mailbox's messages: the actor, with its context.</summary>
+    protected virtual IMessageInvoker MakeInvoker(ActorPoller home, PID pid) =>
+
+        // Runs the producer, and so the user's constructor.
+        ActorContext.Setup(System, _owner.Props, home.Pid, pid, this);
+
     private void CloseDescriptor(bool reset)
     {
         _phase = ConnectionPhase.Closed;
@@ -260,8 +285,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
 
         try
         {
-            // Runs the producer, and so the user's constructor.
-            RegisterHandlers(ActorContext.Setup(System, _owner.Props, home.Pid, pid, this), _owner.Props.Dispatcher);
+            RegisterHandlers(MakeInvoker(home, pid), _owner.Props.Dispatcher);
         }
         catch
         {

@@ -60,7 +60,13 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
     /// <summary>Whether a handler that takes frames should leave the rest for later: it waits, was suspended, or has closed.</summary>
     private protected bool MustStopTaking => Connection.MustStopTaking;
 
+    /// <summary>Whether it counts messages of its own, frames, for a demand.</summary>
+    private protected virtual bool CountsMessages => false;
+
     private Connection Connection => _connection ?? throw NotConnected();
+
+    /// <inheritdoc/>
+    bool IConnectionHandler.CountsMessages => CountsMessages;
 
     /// <summary>Takes a message from the mailbox; the callbacks are the place for code.</summary>
     public Task ReceiveAsync(IContext context)
@@ -194,8 +200,25 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
     /// <summary>No bytes are delivered any more once the running callback has returned.</summary>
     protected void SuspendReading() => Connection.SuspendReading();
 
-    /// <summary>Bytes are delivered again, first those that were left.</summary>
+    /// <summary>Bytes are delivered again, first those that were left, and as they come.</summary>
     protected void ResumeReading() => Connection.ResumeReading();
+
+    /// <summary>
+    /// Receives on demand from now on: so much more, then nothing until more is demanded. Demands of one unit add up;
+    /// <see cref="ResumeReading"/> ends it. What a handler left is offered again without being counted again.
+    /// </summary>
+    /// <param name="count">1 or more.</param>
+    /// <param name="unit">What is counted: calls with bytes, or frames where there are frames; or bytes.</param>
+    protected void Demand(long count, DemandUnit unit = DemandUnit.Messages) => Connection.Demand(count, unit);
+
+    /// <summary>
+    /// Ends our side when everything is sent, and goes on receiving; when the peer has ended its side, too, the connection closes with
+    /// <see cref="CloseReason.Local"/>. Nothing can be sent any more.
+    /// </summary>
+    protected void CloseWrite() => Connection.CloseWrite();
+
+    /// <summary>A frame is handed to the user.</summary>
+    private protected void CountMessage() => Connection.CountMessage();
 
     /// <summary>Waits for a handler's task: until it ends the connection is given nothing else.</summary>
     private protected void Await(Task task)

@@ -33,6 +33,9 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     public ActorSystem System => _extension.System;
 
     /// <inheritdoc/>
+    public Func<PID, PID>? HandlerOf { get; init; }
+
+    /// <inheritdoc/>
     public Props Props { get; }
 
     /// <inheritdoc/>

@@ -26,6 +26,7 @@ internal sealed class ActorPoller : IPollerWork
         Extension = extension;
         Poller = poller;
         Groups = new GroupTable();
+        Handlers = new HandlerTable(this);
         poller.Layer = this;
     }
 
@@ -61,6 +62,9 @@ internal sealed class ActorPoller : IPollerWork
 
     /// <summary>The members of groups that live here.</summary>
     internal GroupTable Groups { get; }
+
+    /// <summary>The plain actors that handle connections here.</summary>
+    internal HandlerTable Handlers { get; }
 
     /// <summary>The connection got output: it is sent with that of the others when the turns of this batch have run.</summary>
     internal void FlushLater(Connection connection)
