@@ -6,18 +6,19 @@ using NetPoll.Core.Descriptors;
 namespace NetPoll.Actors.Connections;
 
 /// <content>
-/// Output: what a turn writes gathers in the poller's scratch and leaves with one system call at its end; what the system does not take
-/// waits in the queue. A large write goes out straight away when nothing waits before it. What is written outside a turn waits in the queue
-/// until the poller has run what was queued before.
+/// Output: what is written gathers in the poller's write scratch, and leaves with one system call when the poller has run the turns of its
+/// batch; what the system does not take waits in the queue. A large write goes out straight away when nothing waits before it.
 /// </content>
 internal sealed partial class Connection
 {
     // From here on a copy costs more than a system call of its own saves.
     private const int DirectWriteSize = 4096;
 
-    private OutputQueue _output;
+    // What waits for the system to take it; null while nothing does, so that an idle connection holds no memory for it.
+    private OutputQueue? _output;
 
-    // Bytes of this turn in the poller's write scratch. Not 0 only while this connection's turn runs.
+    // What is corked: this connection's bytes in the poller's write scratch. Only while the queue is empty.
+    private int _corkedAt;
     private int _corkedBytes;
 
     private bool _isWriteArmed;
@@ -27,7 +28,7 @@ internal sealed partial class Connection
     private bool _isOutputHigh;
 
     /// <summary>Bytes that wait to be sent.</summary>
-    internal long OutputBytes => _output.Bytes + _corkedBytes;
+    internal long OutputBytes => (_output?.Bytes ?? 0) + _corkedBytes;
 
     /// <summary>Sends bytes, which are copied or gone when this returns. The poller's thread.</summary>
     internal void Send(ReadOnlySpan<byte> bytes)
@@ -38,84 +39,72 @@ internal sealed partial class Connection
             return;
         }
 
-        if (!ReferenceEquals(home.Current, this))
+        if (bytes.Length < DirectWriteSize && TryCork(home, bytes.Length))
         {
-            _output.Append(bytes);
-            AfterQueued();
-            FlushLater(home);
-        }
-        else if (!_output.IsEmpty)
-        {
-            _output.Append(bytes);
-            AfterQueued();
-        }
-        else if (bytes.Length < DirectWriteSize && bytes.Length <= home.WriteScratch.Length - _corkedBytes)
-        {
-            bytes.CopyTo(home.WriteScratch.AsSpan(_corkedBytes));
-            _corkedBytes += bytes.Length;
+            bytes.CopyTo(home.WriteScratch.AsSpan(_corkedAt + _corkedBytes));
+            Commit(bytes.Length);
         }
         else
         {
             Uncork(home);
-            WriteOrQueue(bytes);
+            WriteOrQueue(home, bytes);
         }
     }
 
     /// <summary>Sends a shared payload, to which a reference is held as long as it waits. The poller's thread.</summary>
     internal void Send(SharedPayload payload)
     {
-        ActorPoller home = CheckThread();
-        if (!IsWritable)
+        if (payload.Length < DirectWriteSize && _output is null)
         {
+            Send(payload.Memory.Span);
             return;
         }
 
-        if (ReferenceEquals(home.Current, this))
+        ActorPoller home = CheckThread();
+        if (IsWritable)
         {
             Uncork(home);
+            if (payload.Length > 0)
+            {
+                Output(home).Append(payload);
+                AfterQueued(home);
+            }
         }
-        else
-        {
-            FlushLater(home);
-        }
-
-        _output.Append(payload);
-        AfterQueued();
     }
 
-    /// <summary>Room of at least <paramref name="size"/> bytes in the turn's scratch, to be followed by <see cref="Commit"/>.</summary>
-    /// <returns>False outside a turn, or where output waits, or where it would not fit: encode elsewhere and send that.</returns>
+    /// <summary>Room of <paramref name="size"/> bytes in the poller's scratch, to be followed by <see cref="Commit"/>.</summary>
+    /// <returns>False where output waits, or where it would not fit: encode elsewhere and send that.</returns>
     internal bool TryReserve(int size, out Span<byte> room)
     {
         ActorPoller home = CheckThread();
-        if (!IsWritable || !ReferenceEquals(home.Current, this) || !_output.IsEmpty || size > home.WriteScratch.Length - _corkedBytes)
-        {
-            room = default;
-            return false;
-        }
-
-        room = home.WriteScratch.AsSpan(_corkedBytes, size);
-        return true;
+        bool isReserved = IsWritable && TryCork(home, size);
+        room = isReserved ? home.WriteScratch.AsSpan(_corkedAt + _corkedBytes, size) : default;
+        return isReserved;
     }
 
     /// <summary>Counts in what was written into the reserved room.</summary>
-    internal void Commit(int size) => _corkedBytes += size;
+    internal void Commit(int size)
+    {
+        ActorPoller home = Home;
+        _corkedBytes += size;
+        home.WriteScratchUsed = _corkedAt + _corkedBytes;
+        FlushLater(home);
+    }
 
-    /// <summary>Sends what was queued outside a turn. The poller's thread, between turns.</summary>
+    /// <summary>Sends what gathered. The poller's thread.</summary>
     internal void FlushQueued()
     {
-        _isFlushQueued = false;
-        if (_phase == ConnectionPhase.Closed)
+        if (_phase != ConnectionPhase.Closed)
         {
-            return;
+            FlushTurn(Home);
+            if (_phase == ConnectionPhase.Closing)
+            {
+                // The end of a turn goes on with the closing.
+                Signal(ConnectionSignals.InputPending);
+            }
         }
 
-        WriteQueued(Home);
-        if (_phase == ConnectionPhase.Closing)
-        {
-            // The end of a turn goes on with the closing.
-            Signal(ConnectionSignals.InputPending);
-        }
+        _isFlushQueued = false;
     }
 
     private void FlushTurn(ActorPoller home)
@@ -124,19 +113,44 @@ internal sealed partial class Connection
         WriteQueued(home);
     }
 
+    // Makes room behind what this connection has corked already, which must be the last in the scratch for that; else it leaves first.
+    private bool TryCork(ActorPoller home, int size)
+    {
+        if (_output is not null || size > home.WriteScratch.Length)
+        {
+            return false;
+        }
+
+        if (size > home.WriteScratch.Length - home.WriteScratchUsed)
+        {
+            home.Flush();
+        }
+        else if (_corkedBytes > 0 && _corkedAt + _corkedBytes != home.WriteScratchUsed)
+        {
+            Uncork(home);
+        }
+
+        if (_corkedBytes == 0)
+        {
+            _corkedAt = home.WriteScratchUsed;
+        }
+
+        return _output is null && _pendingClose is null;
+    }
+
     private void Uncork(ActorPoller home)
     {
         if (_corkedBytes > 0)
         {
-            ReadOnlySpan<byte> corked = home.WriteScratch.AsSpan(0, _corkedBytes);
+            ReadOnlySpan<byte> corked = home.WriteScratch.AsSpan(_corkedAt, _corkedBytes);
             _corkedBytes = 0;
-            WriteOrQueue(corked);
+            WriteOrQueue(home, corked);
         }
     }
 
-    private void WriteOrQueue(ReadOnlySpan<byte> bytes)
+    private void WriteOrQueue(ActorPoller home, ReadOnlySpan<byte> bytes)
     {
-        if (_output.IsEmpty && _pendingClose is null)
+        if (_output is null && _pendingClose is null)
         {
             IoResult result = _transport.TryWrite(bytes);
             if (result.IsSuccess)
@@ -153,24 +167,24 @@ internal sealed partial class Connection
 
         if (!bytes.IsEmpty)
         {
-            _output.Append(bytes);
-            AfterQueued();
+            Output(home).Append(bytes);
+            AfterQueued(home);
         }
     }
 
     // Sends as much as the system takes, and waits for more room if that is not all.
     private void WriteQueued(ActorPoller home)
     {
-        if (_output.IsEmpty || _pendingClose is not null || _isWriteArmed)
+        if (_output is not { } output || _pendingClose is not null || _isWriteArmed)
         {
             return;
         }
 
         long before = BytesSent;
         _descriptor.ForgetReadiness(PollMode.Write);
-        while (!_output.IsEmpty)
+        while (!output.IsEmpty)
         {
-            IoResult result = _output.WriteOnce(_transport);
+            IoResult result = output.WriteOnce(_transport);
             BytesSent += result.Count;
             if (result.WouldBlock)
             {
@@ -185,15 +199,28 @@ internal sealed partial class Connection
             }
         }
 
-        AfterSent(home);
+        AfterSent(home, output);
+    }
+
+    private OutputQueue Output(ActorPoller home) => _output ??= home.RentOutput();
+
+    private void DropOutput(ActorPoller home)
+    {
+        if (_output is { } output)
+        {
+            _output = null;
+            output.Clear();
+            home.ReturnOutput(output);
+        }
     }
 
     private void WaitForRoom(ActorPoller home, bool hasMoved)
     {
-        if (_options.WriteTimeout != Timeout.InfiniteTimeSpan && (hasMoved || !_hasWriteDeadline))
+        TimeSpan timeout = _owner.ConnectionOptions.WriteTimeout;
+        if (timeout != Timeout.InfiniteTimeSpan && (hasMoved || !_hasWriteDeadline))
         {
             _hasWriteDeadline = true;
-            home.Poller.SetDeadline(_descriptor, PollMode.Write, Deadline.After(_options.WriteTimeout));
+            home.Poller.SetDeadline(_descriptor, PollMode.Write, Deadline.After(timeout));
         }
 
         PollSignals signals = _descriptor.Arm(PollMode.Write, this);
@@ -204,31 +231,38 @@ internal sealed partial class Connection
         }
     }
 
-    private void AfterSent(ActorPoller home)
+    private void AfterSent(ActorPoller home, OutputQueue output)
     {
-        if (_output.IsEmpty && _hasWriteDeadline)
-        {
-            _hasWriteDeadline = false;
-            home.Poller.SetDeadline(_descriptor, PollMode.Write, Deadline.None);
-        }
-
-        if (_isOutputHigh && _output.Bytes <= _options.OutputHighWatermark / 2)
+        if (_isOutputHigh && output.Bytes <= _owner.ConnectionOptions.OutputHighWatermark / 2)
         {
             _isOutputHigh = false;
 
             // Perhaps outside a turn: reading goes on in one.
             Signal(ConnectionSignals.InputPending);
         }
+
+        if (output.IsEmpty)
+        {
+            DropOutput(home);
+            if (_hasWriteDeadline)
+            {
+                _hasWriteDeadline = false;
+                home.Poller.SetDeadline(_descriptor, PollMode.Write, Deadline.None);
+            }
+        }
     }
 
-    private void AfterQueued()
+    private void AfterQueued(ActorPoller home)
     {
-        _isOutputHigh |= _output.Bytes > _options.OutputHighWatermark;
-        if (_output.Bytes > _options.MaxOutputBytes)
+        FlushLater(home);
+        ConnectionOptions options = _owner.ConnectionOptions;
+        long waiting = _output!.Bytes;
+        _isOutputHigh |= waiting > options.OutputHighWatermark;
+        if (waiting > options.MaxOutputBytes)
         {
             RequestClose(
                 CloseReason.SlowConsumer,
-                new IOException($"{_output.Bytes} bytes wait to be sent to {RemoteEndPoint}; {nameof(ConnectionOptions.MaxOutputBytes)} is {_options.MaxOutputBytes}."),
+                new IOException($"{waiting} bytes wait to be sent to {RemoteEndPoint}; {nameof(ConnectionOptions.MaxOutputBytes)} is {options.MaxOutputBytes}."),
                 reset: true);
         }
     }
@@ -248,9 +282,10 @@ internal sealed partial class Connection
         _ = _transport.ShutdownWrite();
         _input.Clear();
         _mustOfferAgain = false;
-        if (_isPeerDone || _options.LingerTimeout == TimeSpan.Zero)
+        ClosingState closing = _closing!;
+        if (closing.IsPeerDone || _owner.ConnectionOptions.LingerTimeout == TimeSpan.Zero)
         {
-            RequestClose(_closeReason, exception: null, reset: false);
+            RequestClose(closing.Reason, exception: null, reset: false);
             return;
         }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using NetPoll.Core.Backends;
+using NetPoll.Core.Descriptors;
 using NetPoll.Core.Sockets;
 using NetPoll.Core.Tests.Support;
 using NetPoll.Tests;
@@ -62,6 +63,33 @@ public sealed class CancellationTests
     }
 
     [Fact]
+    public async Task NP022_An_operation_that_is_cancelled_in_the_queue_for_its_turn_leaves_it_to_those_behind()
+    {
+        await using ScriptedPoller world = new();
+        ScriptedSocket socket = new();
+        NetFd fd = world.Open(socket);
+        using CancellationTokenSource source = new();
+        Task<int> first = fd.ReadAsync(new byte[1]).AsTask();
+        Task<int> second = fd.ReadAsync(new byte[1], source.Token).AsTask();
+        Task<int> third = fd.ReadAsync(new byte[1]).AsTask();
+
+        await source.CancelAsync();
+
+        Assert.Equal(source.Token, (await AssertCancelled(second)).CancellationToken);
+        Assert.False(first.IsCompleted || third.IsCompleted);
+        foreach (Task<int> read in new[] { first, third })
+        {
+            await Eventually.True("the next one waits", () => world.Poller.Snapshot().ReadersParked == 1);
+            socket.ThenReads(1);
+            world.Backend.Inject(socket, Edge);
+            Assert.Equal(1, await read.WaitAsync(Limit, Cancellation));
+        }
+
+        Assert.Equal(0, fd.OperationsInProgress);
+        await fd.CloseAsync().WaitAsync(Limit, Cancellation);
+    }
+
+    [Fact]
     public async Task NP022_A_token_that_is_cancelled_ends_its_wait_and_leaves_the_deadlines_and_the_next_wait_alone()
     {
         await using Loopback pair = await Loopback.ConnectAsync();
@@ -119,26 +147,30 @@ public sealed class CancellationTests
         NetFd canceller = world.Open(first);
         NetFd fd = world.Open(second);
         using CancellationTokenSource source = new();
-        Task<int> read = null!;
-        Task cancel = world.Poller.RunAsync(async () =>
+        Task<int> read = fd.ReadAsync(new byte[1], source.Token).AsTask();
+        bool wasTakenOut = false;
+        TaskCompletionSource cancelled = new();
+        SilentWaiter cancel = new()
         {
-            read = fd.ReadAsync(new byte[1], source.Token).AsTask();
-            await canceller.ReadAsync(new byte[1]);
-
-            // Here the other waiter is out of its slot already and has not run yet: both events were in one batch.
-            Assert.True(fd.Descriptor.Info.Check(PollMode.Read) == PollResult.Ready && !fd.Descriptor.HasReader);
-            await source.CancelAsync();
-        });
+            OnResume = () =>
+            {
+                // Here the other waiter is out of its slot already and has not run yet: both events were in one batch.
+                wasTakenOut = fd.Descriptor.Info.Check(PollMode.Read) == PollResult.Ready && !fd.Descriptor.HasReader;
+                source.Cancel();
+                cancelled.SetResult();
+            },
+        };
+        Assert.Equal(PollSignals.None, canceller.Descriptor.Arm(PollMode.Read, cancel));
         await world.Asleep();
-        first.ThenReads(1);
         if (isSomethingThere)
         {
             second.ThenReads(2);
         }
 
         world.Backend.Inject(new PollEvent(world.Backend.TokenOf(first), Edge), new PollEvent(world.Backend.TokenOf(second), Edge));
-        await cancel.WaitAsync(Limit, Cancellation);
+        await cancelled.Task.WaitAsync(Limit, Cancellation);
 
+        Assert.True(wasTakenOut);
         if (isSomethingThere)
         {
             Assert.Equal(1, await read.WaitAsync(Limit, Cancellation));
