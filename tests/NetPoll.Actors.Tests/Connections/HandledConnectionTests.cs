@@ -276,6 +276,7 @@ public sealed class HandledConnectionTests : IAsyncDisposable
         (Peer peer, PID connection) = await OpenAsync();
         using Peer _ = peer;
         Send(connection, new Write("tail"u8.ToArray()));
+        await Processed(connection);
 
         await _server.System.Root.StopAsync(connection).Soon();
 
