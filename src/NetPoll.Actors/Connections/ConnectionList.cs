@@ -7,6 +7,9 @@ internal sealed class ConnectionList
 
     internal int Count { get; private set; }
 
+    /// <summary>Completed when the last connection has gone; null where nobody waits for it.</summary>
+    internal TaskCompletionSource? Emptied { get; set; }
+
     internal void Add(Connection connection)
     {
         connection.NextInList = _first;
@@ -38,6 +41,10 @@ internal sealed class ConnectionList
         connection.NextInList = null;
         connection.PreviousInList = null;
         Count--;
+        if (Count == 0)
+        {
+            Emptied?.TrySetResult();
+        }
     }
 
     /// <summary>A copy, which stays whole while connections come and go.</summary>

@@ -47,6 +47,14 @@ internal sealed class Acceptor : DeadlineNode, IPollWaiter, IPollerWork
         _home.Poller.Post(
             _ =>
             {
+                if (_home.IsDraining)
+                {
+                    // Told to before the listener was there to be stopped: the other pollers' sockets serve.
+                    CloseSocket();
+                    started.SetResult();
+                    return;
+                }
+
                 IoResult opened = _home.Poller.Open(_socket, out _descriptor);
                 if (opened.IsSuccess)
                 {

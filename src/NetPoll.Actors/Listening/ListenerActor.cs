@@ -1,5 +1,6 @@
 using System.Net;
 using NetPoll.Actors.Connections;
+using NetPoll.Actors.Pollers;
 using Proto;
 
 namespace NetPoll.Actors.Listening;
@@ -83,6 +84,9 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
 
     /// <summary>Takes what waits in the queues, and closes the sockets. Harmless when they are closed.</summary>
     internal Task StopAcceptingAsync() => Task.WhenAll(_acceptors.Select(static acceptor => acceptor.StopAsync()));
+
+    /// <summary>As <see cref="StopAcceptingAsync"/>, on one poller.</summary>
+    internal Task StopAcceptingOnAsync(ActorPoller home) => _acceptors[home.Poller.Index].StopAsync();
 
     /// <summary>Completes when the last connection has ended. After the accepting was stopped, once.</summary>
     internal Task WhenEmptyAsync()
