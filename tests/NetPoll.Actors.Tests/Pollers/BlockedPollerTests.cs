@@ -8,16 +8,14 @@ namespace NetPoll.Actors.Tests.Pollers;
 /// <summary>A handler that blocks its poller's thread is named in the log while it still blocks, by its PID and type.</summary>
 public sealed class BlockedPollerTests : IAsyncDisposable
 {
+    private static readonly string[] Ways = ["Result", "Wait", "Sleep", "lock"];
+    private static readonly string[] Places = ["handler", "after an await", "continuation"];
+
     private readonly TestServer _server = new(options: new PollerOptions { StallThreshold = TimeSpan.FromMilliseconds(30) });
     private readonly Blockade _blockade = new();
 
     /// <summary>How it blocks, and where.</summary>
-    public static TheoryData<string, string> Blockings =>
-    [
-        .. from how in new[] { "Result", "Wait", "Sleep", "lock" }
-           from place in new[] { "handler", "after an await", "continuation" }
-           select (how, place),
-    ];
+    public static MatrixTheoryData<string, string> Blockings => new(Ways, Places);
 
     [Theory]
     [MemberData(nameof(Blockings))]
@@ -83,6 +81,21 @@ public sealed class BlockedPollerTests : IAsyncDisposable
         await connection.Do(static _ => { });
     }
 
+    [Theory]
+    [InlineData("frame")]
+    [InlineData("after an await")]
+    public async Task A_connection_that_blocks_in_a_frame_is_named(string place)
+    {
+        Listener listener = await _server.ListenAsync(() => new BlockingLines(_blockade, place));
+        using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
+
+        await peer.SendAsync("block\n");
+
+        await AssertNamed($"{listener.Pid.Id}/1 ({nameof(BlockingLines)})");
+        await peer.SendAsync("answer\n");
+        Assert.Equal("answer", await peer.ReceiveTextAsync(6));
+    }
+
     public async ValueTask DisposeAsync()
     {
         _blockade.Lift();
@@ -91,11 +104,12 @@ public sealed class BlockedPollerTests : IAsyncDisposable
 
     private async Task AssertNamed(string who)
     {
-        await Eventually.True("a stall is reported", () => _server.Log.Entries.Any(static entry => entry.Id == 2));
+        await Eventually.True(
+            $"the stall of poller-0 by {who} is reported",
+            () => _server.Log.Entries.Any(entry => entry.Id == 7
+                && entry.Text.Contains(who, StringComparison.Ordinal)
+                && entry.Text.Contains("poller-0", StringComparison.Ordinal)));
         _blockade.Lift();
-
-        Assert.Contains(_server.Log.Entries, entry => entry.Id == 2 && entry.Text.Contains(who, StringComparison.Ordinal));
-        Assert.Contains(_server.Log.Entries, static entry => entry.Id == 2 && entry.Text.Contains("poller-0", StringComparison.Ordinal));
     }
 
     private sealed class BlockingActor(Blockade blockade, string how, string place) : IActor
@@ -123,6 +137,30 @@ public sealed class BlockedPollerTests : IAsyncDisposable
             }
 
             blockade.Enter(how);
+        }
+    }
+
+    private sealed class BlockingLines(Blockade blockade, string place) : LineConnectionActor
+    {
+        protected override Task OnLine(ReadOnlySpan<byte> line)
+        {
+            if (line.SequenceEqual("block"u8))
+            {
+                return BlockAsync();
+            }
+
+            Send(line);
+            return Task.CompletedTask;
+        }
+
+        private async Task BlockAsync()
+        {
+            if (place == "after an await")
+            {
+                await Task.Run(static () => { });
+            }
+
+            blockade.Enter("Wait");
         }
     }
 
