@@ -1,8 +1,12 @@
 using NetPoll.Core.Scheduling;
+using Proto;
 
 namespace NetPoll.Actors.Pollers;
 
-/// <summary>Brings the code after an <c>await</c> of a handler back to its mailbox's poller, wherever that is by then.</summary>
+/// <summary>
+/// Brings the code after an <c>await</c> of a handler back to its mailbox's poller, wherever that is by then; and holds what a mailbox knows only
+/// while a handler waits or has failed, so that one to which neither happens pays for neither.
+/// </summary>
 /// <remarks>
 /// One per mailbox, not one per poller, for two reasons: who asks what holds a poller's thread is told whose code it is, after an await as
 /// well; and an actor that completes what another one of its poller awaits does not run the other's code in the middle of its own.
@@ -11,7 +15,23 @@ internal sealed class MailboxContext : SynchronizationContext
 {
     private readonly PollerMailbox _mailbox;
 
+    private Task? _parked;
+
     internal MailboxContext(PollerMailbox mailbox) => _mailbox = mailbox;
+
+    /// <summary>While the mailbox is suspended: what its PID led to when it was; null otherwise. The turn only.</summary>
+    internal Process? SuspendedAs { get; set; }
+
+    /// <summary>Keeps a handler's unfinished task. The turn only.</summary>
+    internal void Park(Task task) => _parked = task;
+
+    /// <summary>Gives the parked task away. The turn only.</summary>
+    internal Task? TakeParked()
+    {
+        Task? parked = _parked;
+        _parked = null;
+        return parked;
+    }
 
     /// <inheritdoc/>
     public override void Post(SendOrPostCallback d, object? state) => _mailbox.Home.Poller.Post(new Continuation(this, d, state));

@@ -35,12 +35,8 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     //          by a plain read: the end of that turn is still to come, and looks at the queues after it.
     // Proof    PollerMailboxTests.
 
-    // The turn's alone. While the mailbox is suspended: what its PID led to when it was; null otherwise.
-    private Process? _suspendedAs;
+    // The turn's alone. The context is made for the first handler that may await, and for the first failure.
     private int _ownSignals;
-    private Task? _parked;
-
-    // What a handler's awaits come back by; made for the first handler that may await.
     private MailboxContext? _context;
 
     internal PollerMailbox(ActorSystem system, ActorPoller home, int throughput)
@@ -65,7 +61,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     /// <summary>What brings code back to the mailbox's poller. The turn only.</summary>
     internal MailboxContext Context => _context ??= new MailboxContext(this);
 
-    private bool IsSuspended => _suspendedAs is not null;
+    private bool IsSuspended => _context is { SuspendedAs: not null };
 
     // Raised by others and in the word, or by a turn for itself.
     private bool HasSignals => _ownSignals != 0 || Volatile.Read(ref _status) != Busy;
@@ -139,7 +135,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     internal void MoveTo(ActorPoller home) => Volatile.Write(ref _home, home);
 
     /// <summary>Parks a handler's unfinished task: until it ends nothing else is taken. From inside a turn only.</summary>
-    internal void Park(Task task) => _parked = task;
+    internal void Park(Task task) => Context.Park(task);
 
     /// <inheritdoc/>
     protected override void SendUserMessage(PID pid, object message) => PostUserMessage(message);
@@ -283,7 +279,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
                 EnterContext(message, ref isInContext);
                 task = InvokeSystem(invoker, (SystemMessage)message);
             }
-            else if (_suspendedAs is not null)
+            else if (IsSuspended)
             {
                 return null;
             }
@@ -305,9 +301,8 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
                 return null;
             }
 
-            if (_parked is { } parked)
+            if (_context?.TakeParked() is { } parked)
             {
-                _parked = null;
                 task = parked;
             }
 
@@ -341,10 +336,10 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
         switch (message)
         {
             case SuspendMailbox:
-                _suspendedAs = Registered() ?? this;
+                Context.SuspendedAs = Registered() ?? this;
                 break;
             case ResumeMailbox:
-                _suspendedAs = null;
+                Context.SuspendedAs = null;
                 break;
         }
 
@@ -398,10 +393,10 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     // Ends the turn, or goes on with another if something came meanwhile.
     private bool TryRest()
     {
-        if (_suspendedAs is { } process && Registered() is { } current && !ReferenceEquals(current, process))
+        if (_context is { SuspendedAs: { } process } && Registered() is { } current && !ReferenceEquals(current, process))
         {
             // Stopped for good while suspended: the context now turns what is queued into dead letters, if it is given to it.
-            _suspendedAs = null;
+            _context.SuspendedAs = null;
         }
 
         while (true)

@@ -76,7 +76,7 @@ internal sealed class StallDetector : IDisposable
         sight.IsTurnReported = true;
         sight.Reported = sight.Work;
         Log.PollerStalled(_logger, poller.Name, TimeSpan.FromTicks((now - since) / 100), sight.Work ?? "work that has just ended");
-        PollerMetrics.Stalled(poller.Name);
+        PollerMetrics.Stalled(poller);
     }
 
     /// <summary>What was seen of a poller so far; of its present turn alone.</summary>
