@@ -171,6 +171,18 @@ public sealed class PollerDrainTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_listener_listens_as_long_as_one_poller_serves_it()
+    {
+        Listener listener = await _server.ListenAsync(new ConnectionScript());
+
+        await DrainAsync(TimeSpan.Zero);
+        Assert.Equal([listener], _server.NetPoll.Listeners);
+
+        await Root.RequestAsync<PollerDrained>(_server.NetPoll.Pollers[1], new DrainPoller(TimeSpan.Zero), TestContext.Current.CancellationToken).Soon();
+        Assert.Empty(_server.NetPoll.Listeners);
+    }
+
+    [Fact]
     public async Task Nobody_need_wait_for_the_answer()
     {
         ConnectionScript script = new();
