@@ -63,6 +63,9 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
     /// <summary>Whether it counts messages of its own, frames, for a demand.</summary>
     private protected virtual bool CountsMessages => false;
 
+    /// <summary>Whether it is a framed form, whose handlers may await.</summary>
+    private protected virtual bool TakesFrames => false;
+
     private Connection Connection => _connection ?? throw NotConnected();
 
     /// <inheritdoc/>
@@ -74,6 +77,9 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
         ArgumentNullException.ThrowIfNull(context);
         return Dispatch(context, context.Message);
     }
+
+    /// <inheritdoc/>
+    bool IConnectionHandler.MayAwaitBytes => TakesFrames;
 
     /// <inheritdoc/>
     int IConnectionHandler.Received(ReadOnlySpan<byte> bytes) => OnReceived(bytes);

@@ -32,6 +32,9 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
     bool IConnectionHandler.CountsMessages => false;
 
     /// <inheritdoc/>
+    bool IConnectionHandler.MayAwaitBytes => false;
+
+    /// <inheritdoc/>
     public override string ToString() => _self.Id;
 
     /// <summary>The handler has stopped: nobody is left to talk to the peer. The poller's thread.</summary>
@@ -127,6 +130,9 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
         // Completes at once: it has no children. The descriptor is gone, the PID too, and now its watchers learn it.
         _ = _watched?.InvokeSystemMessageAsync(global::Proto.Stop.Instance);
     }
+
+    /// <inheritdoc/>
+    protected override bool MayAwait(object message) => false;
 
     /// <inheritdoc/>
     protected override IMessageInvoker MakeInvoker(ActorPoller home, PID pid)

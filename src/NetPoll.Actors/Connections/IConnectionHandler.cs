@@ -6,6 +6,9 @@ internal interface IConnectionHandler
     /// <summary>Whether it tells by <see cref="Connection.CountMessage"/> what counts as a message; if not, each delivery of bytes is one.</summary>
     bool CountsMessages { get; }
 
+    /// <summary>Whether what it does with bytes may end in an await.</summary>
+    bool MayAwaitBytes { get; }
+
     /// <summary>Bytes came, or are offered again.</summary>
     /// <returns>How many of them are done with; the rest is kept.</returns>
     int Received(ReadOnlySpan<byte> bytes);
