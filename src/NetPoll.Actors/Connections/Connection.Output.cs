@@ -88,10 +88,19 @@ internal sealed partial class Connection
     internal bool TryReserve(int size, out Span<byte> room)
     {
         ActorPoller home = CheckThread();
-        if (!IsWritable || !ReferenceEquals(home.Current, this) || !_output.IsEmpty || size > home.WriteScratch.Length - _corkedBytes)
+        room = default;
+        if (!IsWritable || !ReferenceEquals(home.Current, this) || !_output.IsEmpty || size > home.WriteScratch.Length)
         {
-            room = default;
             return false;
+        }
+
+        if (size > home.WriteScratch.Length - _corkedBytes)
+        {
+            Uncork(home);
+            if (!IsWritable || !_output.IsEmpty)
+            {
+                return false;
+            }
         }
 
         room = home.WriteScratch.AsSpan(_corkedBytes, size);
