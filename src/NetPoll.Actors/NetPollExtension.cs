@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
 using NetPoll.Actors.Listening;
@@ -26,6 +27,7 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
 
     internal NetPollExtension(ActorSystem system, NetPollOptions options)
     {
+        options.Validate();
         System = system;
         Options = options;
         if (options.Pollers.Logger == NullLogger.Instance)
@@ -47,11 +49,32 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     /// <summary>The pollers' actors: parents of the connections, and they answer <see cref="GetPollerSnapshot"/>.</summary>
     public IReadOnlyList<PID> Pollers => [.. Homes.Select(static home => home.Pid)];
 
+    /// <summary>The listeners that listen at this moment. Any thread.</summary>
+    public IReadOnlyList<Listener> Listeners => [.. ListenerActors.Where(static listener => listener.IsAccepting).Select(static listener => listener.Handle)];
+
     internal ActorSystem System { get; }
 
     internal NetPollOptions Options { get; }
 
     internal ActorPoller[] Homes { get; }
+
+    /// <summary>The scopes of connections that were made by constructor injection.</summary>
+    internal LiveScopes Scopes { get; } = new();
+
+    /// <summary>Whether a shutdown has begun.</summary>
+    internal bool IsStopping => Volatile.Read(ref _isStopping) != 0;
+
+    /// <summary>Every listener that there was, as of now.</summary>
+    internal ListenerActor[] ListenerActors
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _listeners];
+            }
+        }
+    }
 
     /// <summary>Begins to listen; every connection gets an actor of its own.</summary>
     /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; its connections' PIDs are numbered below it.</param>
@@ -60,17 +83,52 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="IOException">The address is in use or not ours; the message names it.</exception>
     /// <exception cref="ProcessNameExistException">There is a listener of that name.</exception>
-    public async Task<Listener> ListenAsync(string name, IPEndPoint endPoint, Func<ConnectionActor> factory, ListenerOptions? options = null)
+    public Task<Listener> ListenAsync(string name, IPEndPoint endPoint, Func<ConnectionActor> factory, ListenerOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(factory);
+        return StartListeningAsync(name, endPoint, () => factory(), options);
+    }
+
+    /// <summary>Begins to listen; the actor of a connection is made by constructor injection, in a scope of its own.</summary>
+    /// <typeparam name="TConnection">
+    /// The actor: constructor parameters are services. The scope lives as long as the connection, and is disposed on the connection's poller
+    /// after the actor has stopped. A shutdown that drains waits for that.
+    /// </typeparam>
+    /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; its connections' PIDs are numbered below it.</param>
+    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <param name="services">Where the scopes come from. Its services are made on pollers' threads: their constructors must not block.</param>
+    /// <param name="options">Null for the defaults.</param>
+    /// <exception cref="InvalidOperationException">The actor cannot be made: the message names the service that is missing.</exception>
+    /// <exception cref="IOException">The address is in use or not ours; the message names it.</exception>
+    /// <exception cref="ProcessNameExistException">There is a listener of that name.</exception>
+    public Task<Listener> ListenAsync<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] TConnection>(
+        string name, IPEndPoint endPoint, IServiceProvider services, ListenerOptions? options = null)
+        where TConnection : ConnectionActor
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        return StartListeningAsync(name, endPoint, new InjectedConnections<TConnection>(services, this).Create, options);
+    }
+
+    /// <summary>The listener of that name if it listens; otherwise null. Any thread.</summary>
+    public Listener? FindListener(string name)
+    {
+        string id = ListenerActor.IdOf(name);
+        return Array.Find(ListenerActors, listener => listener.IsAccepting && listener.Id == id)?.Handle;
+    }
+
+    /// <summary>Whether the pollers run and the listeners listen, at this moment. Any thread; cheap.</summary>
+    public NetPollHealth CheckHealth() => NetPollHealth.Of(this);
+
+    private async Task<Listener> StartListeningAsync(string name, IPEndPoint endPoint, Producer factory, ListenerOptions? options)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentNullException.ThrowIfNull(endPoint);
-        ArgumentNullException.ThrowIfNull(factory);
-        ObjectDisposedException.ThrowIf(Volatile.Read(ref _isStopping) != 0, this);
+        ObjectDisposedException.ThrowIf(IsStopping, this);
         options ??= new ListenerOptions();
         options.Validate();
         PollableSocket[] sockets = Bind(endPoint, options.Backlog);
         IPEndPoint bound = sockets[0].LocalEndPoint!;
-        string id = $"netpoll/listener-{name}";
+        string id = ListenerActor.IdOf(name);
         ListenerActor listener = new(this, id, bound, factory, options, sockets);
         PID pid;
         try
@@ -99,7 +157,7 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
         }
 
         Log.Listening(Options.Logger, bound, id);
-        return new Listener(pid, bound);
+        return listener.Handle;
     }
 
     /// <summary>
@@ -107,30 +165,32 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     /// pollers. Not to be awaited on a poller's thread. Harmless when it is stopped.
     /// </summary>
     /// <param name="drain">How long the connections may take to finish.</param>
-    public Task ShutdownAsync(TimeSpan drain)
+    /// <param name="cutShort">Ends the wait for the connections at once; the rest goes on. Of the first call only.</param>
+    public Task ShutdownAsync(TimeSpan drain, CancellationToken cutShort = default)
     {
         lock (_gate)
         {
             Volatile.Write(ref _isStopping, 1);
-            return _shutdown ??= DrainAsync(drain);
+            return _shutdown ??= DrainAsync(drain, cutShort);
         }
     }
 
-    /// <summary>As <see cref="ShutdownAsync"/>, with five seconds to drain.</summary>
-    public ValueTask DisposeAsync() => new(ShutdownAsync(TimeSpan.FromSeconds(5)));
+    /// <summary>As <see cref="ShutdownAsync"/>, with <see cref="NetPollOptions.DrainTimeout"/> to drain.</summary>
+    public ValueTask DisposeAsync() => new(ShutdownAsync(Options.DrainTimeout));
 
-    private async Task DrainAsync(TimeSpan drain)
+    private async Task DrainAsync(TimeSpan drain, CancellationToken cutShort)
     {
         await Task.WhenAll(_listeners.Select(static listener => listener.StopAcceptingAsync())).ConfigureAwait(false);
         await ForEachConnectionAsync(static connection => connection.RequestShutdown()).ConfigureAwait(false);
-        Task drained = Task.WhenAll(_listeners.Select(static listener => listener.WhenEmptyAsync()));
+        TimeProvider clock = Options.Pollers.TimeProvider;
+        long start = clock.GetTimestamp();
         try
         {
-            await drained.WaitAsync(drain, Options.Pollers.TimeProvider).ConfigureAwait(false);
+            await WhenEmptyAsync().WaitAsync(drain, clock, cutShort).ConfigureAwait(false);
         }
-        catch (TimeoutException)
+        catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
         {
-            Log.DrainTimedOut(Options.Logger, _listeners.Sum(static listener => listener.Active), drain);
+            Log.DrainTimedOut(Options.Logger, _listeners.Sum(static listener => listener.Active), clock.GetElapsedTime(start));
         }
 
         await ForEachConnectionAsync(static connection => connection.Abandon(CloseReason.Shutdown)).ConfigureAwait(false);
@@ -146,6 +206,13 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
 
         await _onSystemShutdown.DisposeAsync().ConfigureAwait(false);
         await _group.DisposeAsync().ConfigureAwait(false);
+    }
+
+    // The last connection has ended, and what was injected into any is disposed.
+    private async Task WhenEmptyAsync()
+    {
+        await Task.WhenAll(_listeners.Select(static listener => listener.WhenEmptyAsync())).ConfigureAwait(false);
+        await Scopes.WhenEmptyAsync().ConfigureAwait(false);
     }
 
     private Task ForEachConnectionAsync(Action<Connections.Connection> action) => Task.WhenAll(Homes.Select(home =>

@@ -12,4 +12,22 @@ public sealed class NetPollOptions
 
     /// <summary>Where connections and listeners report what goes wrong, and the pollers too unless they have a logger of their own. Default: nowhere.</summary>
     public ILogger Logger { get; set; } = NullLogger.Instance;
+
+    /// <summary>
+    /// How long the connections may take to finish when NetPoll is disposed or stops with its host. Default 5 s; 0 resets them at once.
+    /// </summary>
+    public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Throws for a value that is out of its range.</summary>
+    /// <exception cref="ArgumentException">Names the option, its value and what was expected.</exception>
+    public void Validate()
+    {
+        ArgumentNullException.ThrowIfNull(Pollers);
+        ArgumentNullException.ThrowIfNull(Logger);
+        Pollers.Validate();
+        if (DrainTimeout < TimeSpan.Zero || DrainTimeout > TimeSpan.FromDays(1))
+        {
+            throw new ArgumentException($"{nameof(NetPollOptions)}.{nameof(DrainTimeout)} is {DrainTimeout}; expected 0 to 1 day.", nameof(DrainTimeout));
+        }
+    }
 }

@@ -18,6 +18,10 @@ public sealed partial class Poller
     // Between two looks at the clock while the run queue is worked off.
     private const int WorkPerClockLook = 16;
 
+    // Waiters that run between two rounds of the run queue: enough for the caches, few enough that what the first of them has to send does
+    // not wait long.
+    private const int ReadyPerBatch = 64;
+
     // Linux cuts longer waits; the poller just comes round and waits again.
     private const long MaxTimeoutMilliseconds = 1_000_000_000;
 
@@ -103,11 +107,14 @@ public sealed partial class Poller
     /// <summary>The clock of this poller's deadlines.</summary>
     public TimeProvider TimeProvider => _options.TimeProvider;
 
+    /// <summary>Whether the thread has ended, by a shutdown or a failure, so that posted work runs on the thread pool. Any thread.</summary>
+    public bool HasStopped => Volatile.Read(ref _isBackendGone);
+
+    /// <summary>How long the turn that runs has lasted; zero while the poller waits for events. Any thread.</summary>
+    public TimeSpan HeldFor => TurnStartedAt is var start and not 0 ? TimeSpan.FromTicks(Math.Max(0, _clock.Nanoseconds - start) / 100) : TimeSpan.Zero;
+
     /// <summary>Completes when the thread has ended and everything that waited has been told.</summary>
     internal Task Stopped => _stopped.Task;
-
-    /// <summary>Whether the thread has ended, so that posted work runs on the thread pool.</summary>
-    internal bool HasStopped => Volatile.Read(ref _isBackendGone);
 
     /// <summary>The clock as this iteration of the loop saw it, in nanoseconds. The poller's thread.</summary>
     internal long Now => _now;
@@ -499,10 +506,19 @@ public sealed partial class Poller
         }
     }
 
+    // In batches: first a batch's reads, then what they made runnable, which as a rule ends in a send. Like system calls in a row find the
+    // kernel's code in the processor's caches; taken in turns they throw each other out, which costs several percent of an echo.
     private void RunReady()
     {
+        int untilQueue = ReadyPerBatch;
         while (_ready.TryTake(out IPollWaiter? waiter, out PollSignals signals))
         {
+            if (untilQueue-- == 0)
+            {
+                untilQueue = ReadyPerBatch - 1;
+                RunQueued();
+            }
+
             try
             {
                 _currentWork = waiter;
@@ -517,12 +533,8 @@ public sealed partial class Poller
 
     private void RunQueued()
     {
-        if (_runQueue.IsEmpty)
-        {
-            return;
-        }
-
-        long end = _clock.Nanoseconds + _runQueueBudget;
+        // From the first look at the clock on, which a short queue does not need.
+        long end = 0;
         int untilClockLook = WorkPerClockLook;
         while (_runQueue.TryDequeue(out IPollerWork? work))
         {
@@ -538,7 +550,12 @@ public sealed partial class Poller
 
             if (--untilClockLook == 0)
             {
-                if (_clock.Nanoseconds >= end)
+                long now = _clock.Nanoseconds;
+                if (end == 0)
+                {
+                    end = now + _runQueueBudget;
+                }
+                else if (now >= end)
                 {
                     return;
                 }

@@ -73,9 +73,10 @@ public sealed partial class HouseRulesTests
     public void Every_type_that_is_public_lives_in_the_root_namespace()
     {
         IEnumerable<Type> types = typeof(NetPoll.Core.Poller).Assembly.GetExportedTypes()
-            .Concat(typeof(NetPoll.Actors.ConnectionActor).Assembly.GetExportedTypes());
+            .Concat(typeof(NetPoll.Actors.ConnectionActor).Assembly.GetExportedTypes())
+            .Concat(typeof(NetPoll.Hosting.NetPollBuilder).Assembly.GetExportedTypes());
 
-        Assert.All(types, static type => Assert.True(type.Namespace is "NetPoll.Core" or "NetPoll.Actors", type.FullName));
+        Assert.All(types, static type => Assert.Equal(type.Assembly.GetName().Name, type.Namespace));
     }
 
     [Fact]

@@ -6,9 +6,8 @@ using NetPoll.Core.Descriptors;
 namespace NetPoll.Actors.Connections;
 
 /// <content>
-/// Output: what a turn writes gathers in the poller's scratch and leaves with one system call at its end; what the system does not take
-/// waits in the queue. A large write goes out straight away when nothing waits before it. What is written outside a turn waits in the queue
-/// until the poller has run what was queued before.
+/// Output: what is written gathers in the poller's write scratch, and leaves with one system call when the poller has run the turns of its
+/// batch; what the system does not take waits in the queue. A large write goes out straight away when nothing waits before it.
 /// </content>
 internal sealed partial class Connection
 {
@@ -17,7 +16,8 @@ internal sealed partial class Connection
 
     private OutputQueue _output;
 
-    // Bytes of this turn in the poller's write scratch. Not 0 only while this connection's turn runs.
+    // What is corked: this connection's bytes in the poller's write scratch. Only while the queue is empty.
+    private int _corkedAt;
     private int _corkedBytes;
 
     private bool _isWriteArmed;
@@ -38,93 +38,69 @@ internal sealed partial class Connection
             return;
         }
 
-        if (!ReferenceEquals(home.Current, this))
+        if (bytes.Length < DirectWriteSize && TryCork(home, bytes.Length))
         {
-            _output.Append(bytes);
-            AfterQueued();
-            FlushLater(home);
-        }
-        else if (!_output.IsEmpty)
-        {
-            _output.Append(bytes);
-            AfterQueued();
-        }
-        else if (bytes.Length < DirectWriteSize && bytes.Length <= home.WriteScratch.Length - _corkedBytes)
-        {
-            bytes.CopyTo(home.WriteScratch.AsSpan(_corkedBytes));
-            _corkedBytes += bytes.Length;
+            bytes.CopyTo(home.WriteScratch.AsSpan(_corkedAt + _corkedBytes));
+            Commit(bytes.Length);
         }
         else
         {
             Uncork(home);
-            WriteOrQueue(bytes);
+            WriteOrQueue(home, bytes);
         }
     }
 
     /// <summary>Sends a shared payload, to which a reference is held as long as it waits. The poller's thread.</summary>
     internal void Send(SharedPayload payload)
     {
-        ActorPoller home = CheckThread();
-        if (!IsWritable)
+        if (payload.Length < DirectWriteSize && _output.IsEmpty)
         {
+            Send(payload.Memory.Span);
             return;
         }
 
-        if (ReferenceEquals(home.Current, this))
+        ActorPoller home = CheckThread();
+        if (IsWritable)
         {
             Uncork(home);
+            _output.Append(payload);
+            AfterQueued(home);
         }
-        else
-        {
-            FlushLater(home);
-        }
-
-        _output.Append(payload);
-        AfterQueued();
     }
 
-    /// <summary>Room of at least <paramref name="size"/> bytes in the turn's scratch, to be followed by <see cref="Commit"/>.</summary>
-    /// <returns>False outside a turn, or where output waits, or where it would not fit: encode elsewhere and send that.</returns>
+    /// <summary>Room of <paramref name="size"/> bytes in the poller's scratch, to be followed by <see cref="Commit"/>.</summary>
+    /// <returns>False where output waits, or where it would not fit: encode elsewhere and send that.</returns>
     internal bool TryReserve(int size, out Span<byte> room)
     {
         ActorPoller home = CheckThread();
-        room = default;
-        if (!IsWritable || !ReferenceEquals(home.Current, this) || !_output.IsEmpty || size > home.WriteScratch.Length)
-        {
-            return false;
-        }
-
-        if (size > home.WriteScratch.Length - _corkedBytes)
-        {
-            Uncork(home);
-            if (!IsWritable || !_output.IsEmpty)
-            {
-                return false;
-            }
-        }
-
-        room = home.WriteScratch.AsSpan(_corkedBytes, size);
-        return true;
+        bool isReserved = IsWritable && TryCork(home, size);
+        room = isReserved ? home.WriteScratch.AsSpan(_corkedAt + _corkedBytes, size) : default;
+        return isReserved;
     }
 
     /// <summary>Counts in what was written into the reserved room.</summary>
-    internal void Commit(int size) => _corkedBytes += size;
+    internal void Commit(int size)
+    {
+        ActorPoller home = Home;
+        _corkedBytes += size;
+        home.WriteScratchUsed = _corkedAt + _corkedBytes;
+        FlushLater(home);
+    }
 
-    /// <summary>Sends what was queued outside a turn. The poller's thread, between turns.</summary>
+    /// <summary>Sends what gathered. The poller's thread.</summary>
     internal void FlushQueued()
     {
-        _isFlushQueued = false;
-        if (_phase == ConnectionPhase.Closed)
+        if (_phase != ConnectionPhase.Closed)
         {
-            return;
+            FlushTurn(Home);
+            if (_phase == ConnectionPhase.Closing)
+            {
+                // The end of a turn goes on with the closing.
+                Signal(ConnectionSignals.InputPending);
+            }
         }
 
-        WriteQueued(Home);
-        if (_phase == ConnectionPhase.Closing)
-        {
-            // The end of a turn goes on with the closing.
-            Signal(ConnectionSignals.InputPending);
-        }
+        _isFlushQueued = false;
     }
 
     private void FlushTurn(ActorPoller home)
@@ -133,17 +109,42 @@ internal sealed partial class Connection
         WriteQueued(home);
     }
 
+    // Makes room behind what this connection has corked already, which must be the last in the scratch for that; else it leaves first.
+    private bool TryCork(ActorPoller home, int size)
+    {
+        if (!_output.IsEmpty || size > home.WriteScratch.Length)
+        {
+            return false;
+        }
+
+        if (size > home.WriteScratch.Length - home.WriteScratchUsed)
+        {
+            home.Flush();
+        }
+        else if (_corkedBytes > 0 && _corkedAt + _corkedBytes != home.WriteScratchUsed)
+        {
+            Uncork(home);
+        }
+
+        if (_corkedBytes == 0)
+        {
+            _corkedAt = home.WriteScratchUsed;
+        }
+
+        return _output.IsEmpty && _pendingClose is null;
+    }
+
     private void Uncork(ActorPoller home)
     {
         if (_corkedBytes > 0)
         {
-            ReadOnlySpan<byte> corked = home.WriteScratch.AsSpan(0, _corkedBytes);
+            ReadOnlySpan<byte> corked = home.WriteScratch.AsSpan(_corkedAt, _corkedBytes);
             _corkedBytes = 0;
-            WriteOrQueue(corked);
+            WriteOrQueue(home, corked);
         }
     }
 
-    private void WriteOrQueue(ReadOnlySpan<byte> bytes)
+    private void WriteOrQueue(ActorPoller home, ReadOnlySpan<byte> bytes)
     {
         if (_output.IsEmpty && _pendingClose is null)
         {
@@ -163,7 +164,7 @@ internal sealed partial class Connection
         if (!bytes.IsEmpty)
         {
             _output.Append(bytes);
-            AfterQueued();
+            AfterQueued(home);
         }
     }
 
@@ -230,8 +231,9 @@ internal sealed partial class Connection
         }
     }
 
-    private void AfterQueued()
+    private void AfterQueued(ActorPoller home)
     {
+        FlushLater(home);
         _isOutputHigh |= _output.Bytes > _options.OutputHighWatermark;
         if (_output.Bytes > _options.MaxOutputBytes)
         {

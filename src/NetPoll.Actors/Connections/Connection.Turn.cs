@@ -7,8 +7,8 @@ using Proto;
 namespace NetPoll.Actors.Connections;
 
 /// <content>
-/// One turn: take the signals, send what waits, read and hand over, look at the deadlines; at its end send what the handlers wrote and
-/// wait for more, or come again if something is left.
+/// One turn: take the signals, send what waits, read and hand over, look at the deadlines; at its end wait for more, or come again if
+/// something is left. What the handlers wrote leaves after the turns of the batch.
 /// </content>
 internal sealed partial class Connection
 {
@@ -181,10 +181,13 @@ internal sealed partial class Connection
             return;
         }
 
-        FlushTurn(home);
-        if (_phase == ConnectionPhase.Closing && _output.IsEmpty && _pendingClose is null)
+        if (_phase == ConnectionPhase.Closing)
         {
-            FinishSending(home);
+            FlushTurn(home);
+            if (_output.IsEmpty && _pendingClose is null)
+            {
+                FinishSending(home);
+            }
         }
 
         WaitForMore();

@@ -154,7 +154,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         }
 
         PendingClose pending = _pendingClose ?? new PendingClose(reason, Exception: null, Reset: true);
-        _pendingClose = pending with { BytesUnsent = _output.Bytes };
+        _pendingClose = pending with { BytesUnsent = OutputBytes };
         CloseDescriptor(reset: true);
         Signal(ConnectionSignals.CloseRequested);
     }
@@ -203,7 +203,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
             return;
         }
 
-        long unsent = _output.Bytes + _corkedBytes;
+        long unsent = OutputBytes;
         CloseDescriptor(reset);
         _pendingClose = null;
         _handler?.Closed(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));

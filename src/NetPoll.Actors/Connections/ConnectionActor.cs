@@ -21,7 +21,10 @@ namespace NetPoll.Actors;
 /// <see cref="OnMessage"/> comes back to that thread; until the task ends this connection is given nothing else. A handler that throws
 /// closes its own connection, with <see cref="CloseReason.Error"/>, and nothing else.
 /// </para>
-/// <para>Bytes that are sent during a callback leave together when it ends.</para>
+/// <para>
+/// Small pieces that are sent in a callback leave together, after the other connections that became ready with this one have had their
+/// turns, too: some tens of microseconds later at most.
+/// </para>
 /// </remarks>
 public abstract class ConnectionActor : IActor, IConnectionHandler
 {

@@ -29,4 +29,7 @@ internal static partial class Log
 
     [LoggerMessage(106, LogLevel.Debug, "{Connection} ({RemoteEndPoint}) closed: {Reason}")]
     internal static partial void Closed(ILogger logger, string connection, EndPoint? remoteEndPoint, CloseReason reason);
+
+    [LoggerMessage(108, LogLevel.Error, "A service of a {Connection} threw while it was disposed, after the connection had ended")]
+    internal static partial void ScopeFailed(ILogger logger, Exception exception, string connection);
 }

@@ -36,6 +36,9 @@ internal sealed class Acceptor : DeadlineNode, IPollWaiter, IPollerWork
     /// <inheritdoc/>
     IPollerWork? IPollerWork.Next { get; set; }
 
+    /// <summary>Whether its socket takes connections. Any thread.</summary>
+    internal bool IsAccepting => Volatile.Read(ref _descriptor) is not null && !Volatile.Read(ref _isClosed);
+
     /// <summary>Begins to accept. Any thread.</summary>
     /// <exception cref="IOException">The poller could not take the socket.</exception>
     internal Task StartAsync()
@@ -198,7 +201,7 @@ internal sealed class Acceptor : DeadlineNode, IPollWaiter, IPollerWork
 
     private void CloseSocket()
     {
-        _isClosed = true;
+        Volatile.Write(ref _isClosed, true);
         _home.Poller.Wheel.Cancel(this);
         if (_descriptor is { } descriptor)
         {

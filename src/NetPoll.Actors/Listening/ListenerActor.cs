@@ -13,7 +13,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     private long _active;
     private TaskCompletionSource? _empty;
 
-    internal ListenerActor(NetPollExtension extension, string id, IPEndPoint endPoint, Func<ConnectionActor> factory, ListenerOptions options, Core.Backends.PollableSocket[] sockets)
+    internal ListenerActor(NetPollExtension extension, string id, IPEndPoint endPoint, Producer factory, ListenerOptions options, Core.Backends.PollableSocket[] sockets)
     {
         _extension = extension;
         Id = id;
@@ -21,7 +21,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         ConnectionOptions = options.Connections;
 
         // The start is timed by nobody: a stopwatch for every connection would only cost.
-        Props = Props.FromProducer(() => factory()).WithStartDeadline(TimeSpan.Zero);
+        Props = Props.FromProducer(factory).WithStartDeadline(TimeSpan.Zero);
         _acceptors = new Acceptor[sockets.Length];
         for (int index = 0; index < sockets.Length; index++)
         {
@@ -42,7 +42,16 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
 
     internal IPEndPoint EndPoint { get; }
 
+    /// <summary>What users are given.</summary>
+    internal Listener Handle => new(PID.FromAddress(System.Address, Id), EndPoint);
+
+    /// <summary>Whether it accepts on every poller. Any thread.</summary>
+    internal bool IsAccepting => Array.TrueForAll(_acceptors, static acceptor => acceptor.IsAccepting);
+
     internal long Active => Volatile.Read(ref _active);
+
+    /// <summary>The PID's id of the listener of that name.</summary>
+    internal static string IdOf(string name) => $"netpoll/listener-{name}";
 
     /// <inheritdoc/>
     public void ConnectionClosed()

@@ -12,7 +12,8 @@ public sealed class ListenerOptions
     public ConnectionOptions Connections { get; set; } = new();
 
     /// <summary>Throws for a value that is out of its range.</summary>
-    internal void Validate()
+    /// <exception cref="ArgumentException">Names the option, its value and what was expected.</exception>
+    public void Validate()
     {
         if (Backlog <= 0)
         {

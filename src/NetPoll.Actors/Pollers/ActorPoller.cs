@@ -40,8 +40,11 @@ internal sealed class ActorPoller : IPollerWork
     /// <summary>Where reads land. Shared by all connections: its bytes are the next connection's as soon as a handler has returned.</summary>
     internal byte[] ReadScratch { get; } = GC.AllocateUninitializedArray<byte>(ScratchSize, pinned: true);
 
-    /// <summary>Where the small writes of the current turn gather.</summary>
+    /// <summary>Where small writes gather until <see cref="Flush"/>: each connection's in one piece, behind one another.</summary>
     internal byte[] WriteScratch { get; } = GC.AllocateUninitializedArray<byte>(ScratchSize, pinned: true);
+
+    /// <summary>How much of <see cref="WriteScratch"/> is taken.</summary>
+    internal int WriteScratchUsed { get; set; }
 
     /// <summary>The poller that the caller runs on; null on every other thread.</summary>
     internal static ActorPoller? OfCurrentThread => Poller.Current?.Layer as ActorPoller;
@@ -55,7 +58,7 @@ internal sealed class ActorPoller : IPollerWork
     /// <summary>The members of groups that live here.</summary>
     internal GroupTable Groups { get; }
 
-    /// <summary>The connection got output outside its turn: it is sent when what is queued before has run, all at once.</summary>
+    /// <summary>The connection got output: it is sent with that of the others when the turns of this batch have run.</summary>
     internal void FlushLater(Connection connection)
     {
         Poller.AssertCurrent();
@@ -67,15 +70,22 @@ internal sealed class ActorPoller : IPollerWork
         }
     }
 
-    /// <inheritdoc/>
-    void IPollerWork.Run()
+    /// <summary>Sends what gathered, and so makes room in the scratch.</summary>
+    internal void Flush()
     {
-        _isFlushQueued = false;
         for (int index = 0; index < _toFlush.Count; index++)
         {
             _toFlush[index].FlushQueued();
         }
 
         _toFlush.Clear();
+        WriteScratchUsed = 0;
+    }
+
+    /// <inheritdoc/>
+    void IPollerWork.Run()
+    {
+        _isFlushQueued = false;
+        Flush();
     }
 }

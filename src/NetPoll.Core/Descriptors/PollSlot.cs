@@ -31,7 +31,7 @@ internal struct PollSlot
     /// <summary>Whether somebody is parked. A snapshot's figure: it may have changed by the time it is read.</summary>
     internal bool HasWaiter => IsWaiter(Volatile.Read(ref _state));
 
-    /// <summary>Whether a readiness is latched. For tests and assertions.</summary>
+    /// <summary>Whether a readiness is latched.</summary>
     internal bool IsReady => ReferenceEquals(Volatile.Read(ref _state), Ready);
 
     /// <summary>Forgets an old readiness. Legal only before the system call that follows, never between EAGAIN and the park.</summary>
@@ -72,6 +72,13 @@ internal struct PollSlot
     /// <returns>Whether readiness ended it. False: an event did; the info tells which, if it still holds.</returns>
     internal bool FinishWait()
     {
+        if (IsReady)
+        {
+            // Nobody but the owner takes a readiness out, and the system call that follows decides: as in Prepare.
+            Prepare();
+            return true;
+        }
+
         IPollWaiter? old = Interlocked.Exchange(ref _state, null);
         if (IsWaiter(old))
         {

@@ -20,10 +20,11 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
 
     private Action<object?>? _continuation;
     // Word     null | the continuation | CompletedMark when the result came first.
-    // Writers  the awaiting code (Register) and the poller (Complete), one CAS each from null.
+    // Writers  the awaiting code (Register) and the poller (Complete), each from null.
     // Race     the result against the registration; and a result that is taken, and the object reused, while Complete still runs.
     // Order    the outcome is written before the CAS. Whoever comes second queues the continuation, so it is queued once. If Complete
     //          comes first its CAS is its last touch of this object: from then on the awaiting code may take the result at any time.
+    //          A registration on the poller's own thread races with nothing, since that thread completes, too: it is a plain write.
     // Proof    SocketOperationTests.
 
     private object? _continuationState;
@@ -216,7 +217,7 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
             CaptureContext();
         }
 
-        Action<object?>? seen = Interlocked.CompareExchange(ref _continuation, continuation, null);
+        Action<object?>? seen = _resumesOnPoller ? RegisterOnPoller(continuation) : Interlocked.CompareExchange(ref _continuation, continuation, null);
         if (seen is null)
         {
             return;
@@ -231,6 +232,17 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
         _isCompleted = true;
         _continuation = continuation;
         QueueContinuation();
+    }
+
+    private Action<object?>? RegisterOnPoller(Action<object?> continuation)
+    {
+        Action<object?>? seen = _continuation;
+        if (seen is null)
+        {
+            _continuation = continuation;
+        }
+
+        return seen;
     }
 
     /// <summary>Takes the result and makes the object ready for its next operation.</summary>
@@ -317,21 +329,14 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
             Fd.Unlock(_mode);
         }
 
-        if (Interlocked.CompareExchange(ref _continuation, CompletedMark, null) is null)
+        if (Volatile.Read(ref _continuation) is null && Interlocked.CompareExchange(ref _continuation, CompletedMark, null) is null)
         {
             return;
         }
 
+        // Not run here, even on the poller: the neighbours' attempts come first, as Poller.RunReady tells.
         _isCompleted = true;
-        if (_resumesOnPoller && Fd.Poller.IsCurrent)
-        {
-            // The loop runs this operation and nothing else: its continuation may run at once.
-            InvokeContinuation();
-        }
-        else
-        {
-            QueueContinuation();
-        }
+        QueueContinuation();
     }
 
     private void QueueContinuation()

@@ -42,6 +42,98 @@ public sealed class ConnectionWritingTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Connections_that_are_ready_together_all_have_their_turn_before_what_they_sent_leaves()
+    {
+        const int Count = 5;
+        ScriptedPlatform platform = new();
+        ScriptedSocket[] sockets = [.. Enumerable.Range(0, Count).Select(static _ => new ScriptedSocket())];
+        foreach (ScriptedSocket socket in sockets)
+        {
+            platform.Listener.ThenAccepts(socket);
+        }
+
+        List<int> written = [];
+        await using TestServer server = new(options: new Core.PollerOptions { Platform = platform });
+        ConnectionScript script = new()
+        {
+            Received = (self, received) =>
+            {
+                written.Add(sockets.Sum(static socket => socket.WriteCalls));
+                self.Send(received);
+                self.Send(received);
+                return received.Length;
+            },
+        };
+        await server.ListenAsync(script);
+        foreach (ScriptedSocket socket in sockets)
+        {
+            await script.ConnectionOf(socket.RemoteEndPoint!.Port);
+            socket.ThenReads(3);
+        }
+
+        platform.Backend.Inject([.. sockets.Select(socket => new Core.Backends.PollEvent(platform.Backend.TokenOf(socket), Core.Backends.PollEventFlags.Read))]);
+
+        foreach (ScriptedSocket socket in sockets)
+        {
+            await Eventually.Equal("bytes written", 2, () => socket.Written.Length);
+            Assert.Equal(1, socket.WriteCalls);
+        }
+
+        Assert.Equal(Enumerable.Repeat(0, Count), written);
+    }
+
+    [Fact]
+    public async Task Connections_that_send_by_turns_keep_their_own_bytes_and_order()
+    {
+        Random random = new(Seed.Next());
+        ConnectionScript script = new();
+        Listener scripted = await _server.ListenAsync(script);
+        List<(Peer Peer, ScriptedConnection Connection, List<byte> Expected)> parties = [];
+        for (int count = 0; count < 3; count++)
+        {
+            (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(scripted, script);
+            parties.Add((peer, connection, []));
+        }
+
+        // Far more than the scratch holds, so that it fills up in the middle.
+        await parties[0].Connection.Do(_ =>
+        {
+            for (int round = 0; round < 2_000; round++)
+            {
+                (Peer _, ScriptedConnection connection, List<byte> expected) = parties[random.Next(parties.Count)];
+                byte[] piece = new byte[random.Next(4) == 0 ? random.Next(3_000, 6_000) : random.Next(200)];
+                random.NextBytes(piece);
+                connection.Send(piece);
+                expected.AddRange(piece);
+            }
+        });
+
+        foreach ((Peer peer, ScriptedConnection connection, List<byte> expected) in parties)
+        {
+            using Peer _ = peer;
+            byte[] received = await peer.ReceiveAsync(expected.Count);
+            Assert.True(received.AsSpan().SequenceEqual(expected.ToArray()), "The bytes differ from what was sent.");
+            Assert.Equal(0, connection.OutputBytes);
+        }
+    }
+
+    [Fact]
+    public async Task What_gathered_when_the_connection_is_aborted_counts_as_unsent()
+    {
+        (Peer peer, ScriptedConnection connection) = await OpenAsync(new ConnectionScript());
+        using Peer _ = peer;
+
+        await connection.Do(static self =>
+        {
+            self.Send(new byte[100]);
+            self.Abort();
+        });
+
+        Assert.Equal(100, (await connection.WhenClosed).BytesUnsent);
+        await peer.ExpectResetAsync();
+    }
+
+    [Fact]
     public async Task What_does_not_fit_into_the_turn_s_scratch_keeps_its_order()
     {
         byte[] bytes = ConnectionReadingTests.Pattern(500_000);

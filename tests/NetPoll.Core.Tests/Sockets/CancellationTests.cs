@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using NetPoll.Core.Backends;
+using NetPoll.Core.Descriptors;
 using NetPoll.Core.Sockets;
 using NetPoll.Core.Tests.Support;
 using NetPoll.Tests;
@@ -119,26 +120,30 @@ public sealed class CancellationTests
         NetFd canceller = world.Open(first);
         NetFd fd = world.Open(second);
         using CancellationTokenSource source = new();
-        Task<int> read = null!;
-        Task cancel = world.Poller.RunAsync(async () =>
+        Task<int> read = fd.ReadAsync(new byte[1], source.Token).AsTask();
+        bool wasTakenOut = false;
+        TaskCompletionSource cancelled = new();
+        SilentWaiter cancel = new()
         {
-            read = fd.ReadAsync(new byte[1], source.Token).AsTask();
-            await canceller.ReadAsync(new byte[1]);
-
-            // Here the other waiter is out of its slot already and has not run yet: both events were in one batch.
-            Assert.True(fd.Descriptor.Info.Check(PollMode.Read) == PollResult.Ready && !fd.Descriptor.HasReader);
-            await source.CancelAsync();
-        });
+            OnResume = () =>
+            {
+                // Here the other waiter is out of its slot already and has not run yet: both events were in one batch.
+                wasTakenOut = fd.Descriptor.Info.Check(PollMode.Read) == PollResult.Ready && !fd.Descriptor.HasReader;
+                source.Cancel();
+                cancelled.SetResult();
+            },
+        };
+        Assert.Equal(PollSignals.None, canceller.Descriptor.Arm(PollMode.Read, cancel));
         await world.Asleep();
-        first.ThenReads(1);
         if (isSomethingThere)
         {
             second.ThenReads(2);
         }
 
         world.Backend.Inject(new PollEvent(world.Backend.TokenOf(first), Edge), new PollEvent(world.Backend.TokenOf(second), Edge));
-        await cancel.WaitAsync(Limit, Cancellation);
+        await cancelled.Task.WaitAsync(Limit, Cancellation);
 
+        Assert.True(wasTakenOut);
         if (isSomethingThere)
         {
             Assert.Equal(1, await read.WaitAsync(Limit, Cancellation));

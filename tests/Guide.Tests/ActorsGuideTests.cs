@@ -1,0 +1,39 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
+using NetPoll.Actors;
+
+namespace Guide.Tests;
+
+/// <summary>The examples of docs/actors.md do what the guide says.</summary>
+public sealed class ActorsGuideTests
+{
+    [Fact]
+    public async Task A_host_serves_with_injected_services_and_is_healthy()
+    {
+        using IHost host = ActorsHosting.Build(["--Logging:LogLevel:Default=Warning"], new IPEndPoint(IPAddress.Loopback, 0));
+        await host.StartAsync();
+        Listener listener = host.Services.GetRequiredService<NetPollExtension>().FindListener("greetings")!;
+
+        Assert.Equal("hello ada, message 1 of this connection", await AskAsync(listener.EndPoint, "ada"));
+        Assert.Equal("hello bob, message 1 of this connection", await AskAsync(listener.EndPoint, "bob"));
+        HealthReport health = await host.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync();
+        await host.StopAsync();
+
+        Assert.Equal(HealthStatus.Healthy, health.Status);
+    }
+
+    private static async Task<string> AskAsync(IPEndPoint endPoint, string question)
+    {
+        using TcpClient client = new();
+        await client.ConnectAsync(endPoint);
+        NetworkStream stream = client.GetStream();
+        await stream.WriteAsync(Encoding.UTF8.GetBytes(question));
+        byte[] buffer = new byte[256];
+        int count = await stream.ReadAsync(buffer);
+        return Encoding.UTF8.GetString(buffer, 0, count);
+    }
+}
