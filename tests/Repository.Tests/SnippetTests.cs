@@ -7,6 +7,7 @@ public sealed partial class SnippetTests
 {
     public static TheoryData<string> Documents => [.. Directory.EnumerateFiles(RepositoryRoot.Path, "*.md")
         .Concat(Directory.EnumerateFiles(Path.Combine(RepositoryRoot.Path, "docs"), "*.md", SearchOption.AllDirectories))
+        .Concat(Directory.EnumerateFiles(Path.Combine(RepositoryRoot.Path, "src"), "README.md", SearchOption.AllDirectories))
         .Select(static file => Path.GetRelativePath(RepositoryRoot.Path, file).Replace('\\', '/'))];
 
     [Theory]
