@@ -27,6 +27,9 @@ internal static partial class Log
     [LoggerMessage(107, LogLevel.Warning, "{Count} connections did not end within {Drain}; they are reset")]
     internal static partial void DrainTimedOut(ILogger logger, long count, TimeSpan drain);
 
+    [LoggerMessage(120, LogLevel.Warning, "{Count} connections of {Poller} did not end within {Drain}; they are reset")]
+    internal static partial void PollerDrainTimedOut(ILogger logger, int count, string poller, TimeSpan drain);
+
     [LoggerMessage(106, LogLevel.Debug, "{Connection} ({RemoteEndPoint}) closed: {Reason}")]
     internal static partial void Closed(ILogger logger, string connection, EndPoint? remoteEndPoint, CloseReason reason);
 

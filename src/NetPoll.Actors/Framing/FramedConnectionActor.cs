@@ -44,6 +44,9 @@ public abstract class FramedConnectionActor : ConnectionActor
     }
 
     /// <inheritdoc/>
+    private protected override bool TakesFrames => true;
+
+    /// <inheritdoc/>
     protected sealed override int OnReceived(ReadOnlySpan<byte> bytes)
     {
         int taken = 0;

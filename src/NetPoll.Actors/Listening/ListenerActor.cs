@@ -1,5 +1,6 @@
 using System.Net;
 using NetPoll.Actors.Connections;
+using NetPoll.Actors.Pollers;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Deadlines;
 using NetPoll.Core.Sockets;
@@ -54,7 +55,8 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     internal Listener Handle => new(PID.FromAddress(System.Address, Id), EndPoint);
 
     /// <summary>Whether it accepts on every poller, or will when it is resumed. Any thread.</summary>
-    internal bool IsAccepting => Array.TrueForAll(_acceptors, static acceptor => acceptor.IsAccepting);
+    internal bool IsAccepting => Array.Exists(_acceptors, static acceptor => acceptor.IsAccepting)
+        && Array.TrueForAll(_acceptors, static acceptor => acceptor.IsAccepting || acceptor.IsLeftOut);
 
     internal int Backlog { get; }
 
@@ -114,6 +116,9 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         await Task.WhenAll(_acceptors.Select(static acceptor => acceptor.StopAsync())).ConfigureAwait(false);
         Reserve.Dispose();
     }
+
+    /// <summary>As <see cref="StopAcceptingAsync"/>, on one poller.</summary>
+    internal Task StopAcceptingOnAsync(ActorPoller home) => _acceptors[home.Poller.Index].StopAsync();
 
     /// <summary>Counts a connection in, unless there are as many as may be. Any poller's thread.</summary>
     internal bool TryEnter() => _connections.TryEnter(_maxConnections) && _extension.Connections.TryEnter();
