@@ -60,16 +60,13 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
     /// <summary>Whether a handler that takes frames should leave the rest for later: it waits, was suspended, or has closed.</summary>
     private protected bool MustStopTaking => Connection.MustStopTaking;
 
-    /// <summary>Whether it counts messages of its own, frames, for a demand.</summary>
-    private protected virtual bool CountsMessages => false;
-
-    /// <summary>Whether it is a framed form, whose handlers may await.</summary>
+    /// <summary>Whether it is a framed form: its messages are frames, and its handlers may await.</summary>
     private protected virtual bool TakesFrames => false;
 
     private Connection Connection => _connection ?? throw NotConnected();
 
     /// <inheritdoc/>
-    bool IConnectionHandler.CountsMessages => CountsMessages;
+    bool IConnectionHandler.CountsMessages => TakesFrames;
 
     /// <summary>Takes a message from the mailbox; the callbacks are the place for code.</summary>
     public Task ReceiveAsync(IContext context)

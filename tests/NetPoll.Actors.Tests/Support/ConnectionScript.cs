@@ -116,6 +116,10 @@ internal sealed class ScriptedConnection : ConnectionActor
 
     public new void ResumeReading() => base.ResumeReading();
 
+    public new void Demand(long count, DemandUnit unit = DemandUnit.Messages) => base.Demand(count, unit);
+
+    public new void CloseWrite() => base.CloseWrite();
+
     /// <summary>Runs code in a turn of this connection, from outside, and waits for it.</summary>
     public Task Do(Action<ScriptedConnection> action) => Do(connection =>
     {
