@@ -183,10 +183,10 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
     }
 
     /// <inheritdoc/>
-    protected override void OnStopPosted()
+    protected override void OnPosted(object message)
     {
         ActorPoller home = Home;
-        if (!home.Poller.IsCurrent || _phase != ConnectionPhase.Closed)
+        if (message is Stop && (!home.Poller.IsCurrent || _phase != ConnectionPhase.Closed))
         {
             // A handler that awaits holds the stop up, but not the end of its connection.
             home.Poller.Post(static state => ((Connection)state!).StopWhileBusy(), this);

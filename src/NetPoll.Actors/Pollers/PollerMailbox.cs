@@ -102,7 +102,6 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
         {
             // On the poster's thread and at once, as the default mailbox does: it ends what a handler waits for.
             Volatile.Read(ref _invoker)?.CancellationTokenSource?.Cancel();
-            OnStopPosted();
         }
 
         OnPosted(msg);
@@ -189,11 +188,6 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
 
     /// <summary>Raises signals from inside a turn, for the next one.</summary>
     protected void SignalNextTurn(int signals) => _ownSignals |= signals;
-
-    /// <summary>The actor is to stop; a handler that awaits holds that up. Any thread.</summary>
-    protected virtual void OnStopPosted()
-    {
-    }
 
     /// <summary>A turn begins, on the poller's thread.</summary>
     protected virtual void BeginTurn(ActorPoller home)
