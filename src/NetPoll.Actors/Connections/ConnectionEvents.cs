@@ -29,6 +29,18 @@ public sealed record PeerClosed(PID Connection);
 /// <param name="Kind">Which.</param>
 public sealed record DeadlineExceeded(PID Connection, DeadlineKind Kind);
 
+/// <summary>
+/// More output waits than <see cref="ConnectionOptions.OutputHighWatermark"/>: write no more until <see cref="WritesResumed"/>. What is
+/// written nevertheless is taken, up to <see cref="ConnectionOptions.MaxOutputBytes"/>.
+/// </summary>
+/// <param name="Connection">The connection.</param>
+/// <param name="OutputBytes">Bytes that wait.</param>
+public sealed record WritesSuspended(PID Connection, long OutputBytes);
+
+/// <summary>Little enough output waits for more to be written. Only ever after <see cref="WritesSuspended"/>.</summary>
+/// <param name="Connection">The connection.</param>
+public sealed record WritesResumed(PID Connection);
+
 /// <summary>The answer to <see cref="SuspendReading"/>: no <see cref="Received"/> comes after it until reading is resumed.</summary>
 /// <param name="Connection">The connection.</param>
 public sealed record ReadingSuspended(PID Connection);

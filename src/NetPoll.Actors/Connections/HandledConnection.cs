@@ -104,6 +104,12 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
     void IConnectionHandler.DeadlinePassed(DeadlineKind kind) => Tell(new DeadlineExceeded(_self, kind));
 
     /// <inheritdoc/>
+    void IConnectionHandler.WritesSuspended() => Tell(new WritesSuspended(_self, OutputBytes));
+
+    /// <inheritdoc/>
+    void IConnectionHandler.WritesResumed() => Tell(new WritesResumed(_self));
+
+    /// <inheritdoc/>
     void IConnectionHandler.ShutdownRequested() => Tell(new ServerStopping(_self));
 
     /// <inheritdoc/>

@@ -195,6 +195,24 @@ public sealed class HandledConnectionTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_handler_is_told_when_too_much_waits_and_when_it_may_go_on()
+    {
+        (Peer peer, PID connection) = await OpenAsync(receiveBuffer: 8 * 1024);
+        using Peer _ = peer;
+        // More than the system takes for a peer that does not read.
+        byte[] bytes = ConnectionReadingTests.Pattern(20_000_000);
+
+        Send(connection, new Write(bytes));
+        WritesSuspended suspended = await _handler.Next<WritesSuspended>();
+        Assert.Equal(connection, suspended.Connection);
+        Assert.InRange(suspended.OutputBytes, 256 * 1024, bytes.Length);
+
+        byte[] received = await peer.ReceiveAsync(bytes.Length);
+        Assert.True(bytes.AsSpan().SequenceEqual(received));
+        Assert.Equal(new WritesResumed(connection), await _handler.Next<WritesResumed>());
+    }
+
+    [Fact]
     public async Task A_deadline_is_told_and_the_handler_decides()
     {
         (Peer peer, PID connection) = await OpenAsync();
@@ -383,11 +401,12 @@ public sealed class HandledConnectionTests : IAsyncDisposable
         await _server.System.Root.RequestAsync<WriteAcknowledged>(
             connection, new Write(ReadOnlyMemory<byte>.Empty, Acknowledge.Queued), TestContext.Current.CancellationToken).Soon();
 
-    private async Task<(Peer Peer, PID Connection)> OpenAsync()
+    private async Task<(Peer Peer, PID Connection)> OpenAsync(int receiveBuffer = 0)
     {
         _handler.Spawn(_server.System);
-        Listener listener = await _server.NetPoll.ListenAsync("handled", AnyPort, _handler.Pid).Soon();
-        Peer peer = await Peer.ConnectAsync(listener.EndPoint);
+        Listener listener = await _server.NetPoll.ListenAsync(
+            "handled", AnyPort, _handler.Pid, new ListenerOptions { Connections = { MaxOutputBytes = 32 * 1024 * 1024 } }).Soon();
+        Peer peer = await Peer.ConnectAsync(listener.EndPoint, receiveBuffer);
         return (peer, (await _handler.Next<Connected>()).Connection);
     }
 }

@@ -29,7 +29,11 @@ internal sealed class RecordingHandler : IActor
     }
 
     /// <summary>The next event, which must be of this kind.</summary>
-    public async Task<T> Next<T>() => Assert.IsType<T>(await _events.Reader.ReadAsync(TestContext.Current.CancellationToken).AsTask().Soon());
+    public async Task<T> Next<T>()
+    {
+        object next = await _events.Reader.ReadAsync(TestContext.Current.CancellationToken).AsTask().Soon();
+        return next is T expected ? expected : throw new InvalidOperationException($"Expected {typeof(T).Name}, but the next event is {next}.");
+    }
 
     /// <summary>Bytes until there are so many; every event up to then must be bytes.</summary>
     public async Task<byte[]> NextBytes(int count)
