@@ -28,6 +28,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         ConnectionOptions = options.Connections;
         Farewell = options.Farewell;
         Addresses = options.AddressLimits.Count == 0 ? null : new AddressTable(options.AddressLimits, options.ExemptNetworks);
+        ProxyProtocol = options.ProxyProtocol is { } proxy ? new TrustedProxies(proxy) : null;
         Clock = new PollerClock(extension.Options.Pollers.TimeProvider);
         Refusals = new RefusalLog(id, extension.Options.Logger, Clock);
         Reserve = new DescriptorReserve(extension.Platform);
@@ -62,6 +63,9 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
 
     /// <summary>The limits by address; null without any.</summary>
     internal AddressTable? Addresses { get; }
+
+    /// <summary>Who tells whose connections they are; null where the connections tell it themselves.</summary>
+    internal TrustedProxies? ProxyProtocol { get; }
 
     /// <summary>One clock for all pollers, whose own each begin at another moment.</summary>
     internal PollerClock Clock { get; }
@@ -114,6 +118,9 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         await Task.WhenAll(_acceptors.Select(static acceptor => acceptor.StopAsync())).ConfigureAwait(false);
         Reserve.Dispose();
     }
+
+    /// <summary>The server stops: what waits for its PROXY header is refused. After the accepting has stopped.</summary>
+    internal Task RefuseWaitingAsync() => Task.WhenAll(_acceptors.Select(static acceptor => acceptor.RefuseWaitingAsync()));
 
     /// <summary>Counts a connection in, unless there are as many as may be. Any poller's thread.</summary>
     internal bool TryEnter() => _connections.TryEnter(_maxConnections) && _extension.Connections.TryEnter();
