@@ -27,6 +27,9 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     private bool _isStopping;
     private Task? _shutdown;
 
+    // Any thread.
+    private uint _nextHome;
+
     internal NetPollExtension(ActorSystem system, NetPollOptions options)
     {
         options.Validate();
@@ -53,6 +56,9 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
 
     /// <summary>The listeners that listen at this moment. Any thread.</summary>
     public IReadOnlyList<Listener> Listeners => [.. ListenerActors.Where(static listener => listener.IsAccepting).Select(static listener => listener.Handle)];
+
+    /// <summary>The pollers themselves, in the same order, for code that is no actor: <see cref="Poller.Post(Action)"/> runs it on their threads.</summary>
+    public IReadOnlyList<Poller> PollerThreads => [.. Homes.Select(static home => home.Poller)];
 
     internal ActorSystem System { get; }
 
@@ -185,6 +191,24 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     /// <summary>As <see cref="ShutdownAsync"/>, with <see cref="NetPollOptions.DrainTimeout"/> to drain.</summary>
     public ValueTask DisposeAsync() => new(ShutdownAsync(Options.DrainTimeout));
 
+    /// <summary>The poller for the next newcomer, one after the other; one that drains only where all do. Any thread.</summary>
+    internal ActorPoller NextHome()
+    {
+        ActorPoller home;
+        int tries = 0;
+        do
+        {
+            home = Homes[Interlocked.Increment(ref _nextHome) % (uint)Homes.Length];
+        }
+        while (home.IsDraining && ++tries < Homes.Length);
+
+        return home;
+    }
+
+    /// <summary>No listener accepts on this poller any more when the task has ended; what waited in their queues was taken. Any thread.</summary>
+    internal Task StopAcceptingOnAsync(ActorPoller home) =>
+        Task.WhenAll(ListenerActors.Select(listener => listener.StopAcceptingOnAsync(home)));
+
     /// <summary>A listener has stopped. Any thread.</summary>
     internal void Forget(ListenerActor listener)
     {
@@ -300,7 +324,7 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     {
         Props props = Props.FromProducer(() => new PollerActor(home))
             .WithChildSupervisorStrategy(PollerActor.Strategy)
-            .WithMailbox(() => new PollerMailbox(System, home, PollerMailbox.DefaultThroughput));
+            .OnPoller(new PollerChoice(_ => home));
         return System.Root.SpawnNamed(props, $"netpoll/poller-{home.Poller.Index}");
     }
 }

@@ -154,6 +154,11 @@ internal sealed partial class Connection
     }
 
     /// <inheritdoc/>
+    // A connection that only moves bytes never awaits, and needs nothing to come back by.
+    protected override bool MayAwait(object message) =>
+        ReferenceEquals(message, ConnectionSignal.Instance) ? _handler is { MayAwaitBytes: true } : message is not Started;
+
+    /// <inheritdoc/>
     protected override void OnFailure(Exception exception, object? message) =>
         _handler?.Failed(exception, MessageEnvelope.UnwrapMessage(message!));
 

@@ -17,6 +17,9 @@ public abstract class LineConnectionActor : ConnectionActor
     }
 
     /// <inheritdoc/>
+    private protected override bool TakesFrames => true;
+
+    /// <inheritdoc/>
     protected sealed override int OnReceived(ReadOnlySpan<byte> bytes)
     {
         int taken = 0;

@@ -26,6 +26,9 @@ public abstract class ProtobufConnectionActor<T> : ConnectionActor
     }
 
     /// <inheritdoc/>
+    private protected override bool TakesFrames => true;
+
+    /// <inheritdoc/>
     protected sealed override int OnReceived(ReadOnlySpan<byte> bytes)
     {
         int taken = 0;

@@ -24,8 +24,8 @@ internal sealed class Admission
     /// <summary>Refused peers whose end is awaited.</summary>
     internal int LingeringPeers { get; set; }
 
-    /// <summary>Whether a shutdown has begun.</summary>
-    internal bool IsShuttingDown => _home.Extension.IsStopping;
+    /// <summary>Whether the server or the poller stops.</summary>
+    internal bool IsStopping => _home.Extension.IsStopping || _home.IsDraining;
 
     /// <summary>Takes a new socket over.</summary>
     /// <returns>The error that kept it from being watched, after which accepting more makes no sense for a while.</returns>

@@ -1,5 +1,6 @@
 using System.Net;
 using NetPoll.Actors.Connections;
+using NetPoll.Actors.Pollers;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Deadlines;
 using NetPoll.Core.Sockets;
@@ -55,7 +56,8 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     internal Listener Handle => new(PID.FromAddress(System.Address, Id), EndPoint);
 
     /// <summary>Whether it accepts on every poller, or will when it is resumed. Any thread.</summary>
-    internal bool IsAccepting => Array.TrueForAll(_acceptors, static acceptor => acceptor.IsAccepting);
+    internal bool IsAccepting => Array.Exists(_acceptors, static acceptor => acceptor.IsAccepting)
+        && Array.TrueForAll(_acceptors, static acceptor => acceptor.IsAccepting || acceptor.IsLeftOut);
 
     internal int Backlog { get; }
 
@@ -121,6 +123,14 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
 
     /// <summary>The server stops: what waits for its PROXY header is refused. After the accepting has stopped.</summary>
     internal Task RefuseWaitingAsync() => Task.WhenAll(_acceptors.Select(static acceptor => acceptor.RefuseWaitingAsync()));
+
+    /// <summary>Ends accepting on one poller: what waits in its queue is taken, whose PROXY header has not come is refused.</summary>
+    internal async Task StopAcceptingOnAsync(ActorPoller home)
+    {
+        Acceptor acceptor = _acceptors[home.Poller.Index];
+        await acceptor.StopAsync().ConfigureAwait(false);
+        await acceptor.RefuseWaitingAsync().ConfigureAwait(false);
+    }
 
     /// <summary>Counts a connection in, unless there are as many as may be. Any poller's thread.</summary>
     internal bool TryEnter() => _connections.TryEnter(_maxConnections) && _extension.Connections.TryEnter();

@@ -52,9 +52,9 @@ internal sealed class ProxyPreamble : WatchedSocket
     /// <inheritdoc/>
     protected override void OnReadable()
     {
-        if (_admission.IsShuttingDown)
+        if (_admission.IsStopping)
         {
-            // Whoever gets an actor now would not be told that the server stops.
+            // Whoever gets an actor now would not be told that the server, or the poller, stops.
             EndByShutdown();
             return;
         }

@@ -171,7 +171,7 @@ public sealed class ProxyProtocolTests : IAsyncDisposable
 
         ListenerStatistics statistics = await _server.Statistics(listener);
         Assert.Equal((0, 0, 1), (statistics.Accepted, statistics.Active, statistics.Refused[RefusalReason.ProxyHeaderInvalid]));
-        Assert.Contains(reason, Assert.Single(_server.Log.Entries, static entry => entry.Id == 123).Text, StringComparison.Ordinal);
+        Assert.Contains(reason, Assert.Single(_server.Log.Entries, static entry => entry.Id == 133).Text, StringComparison.Ordinal);
         Assert.Equal(0, made);
     }
 
@@ -184,7 +184,7 @@ public sealed class ProxyProtocolTests : IAsyncDisposable
         await peer.SendAsync((byte[])[.. Signature, 0x21, 0x11, 0x40, 0x00]);
 
         Assert.StartsWith("ProxyHeaderInvalid", Encoding.UTF8.GetString(await peer.ReceiveToEndAsync()), StringComparison.Ordinal);
-        Assert.Contains("MaxHeaderBytes is 4096", Assert.Single(_server.Log.Entries, static entry => entry.Id == 123).Text, StringComparison.Ordinal);
+        Assert.Contains("MaxHeaderBytes is 4096", Assert.Single(_server.Log.Entries, static entry => entry.Id == 133).Text, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -202,7 +202,7 @@ public sealed class ProxyProtocolTests : IAsyncDisposable
         await trusted.SendAsync("PROXY TCP4 192.0.2.7 198.51.100.1 1007 443\r\nhello");
 
         Assert.Equal("hello", await trusted.ReceiveTextAsync(5));
-        Assert.Contains("trusted networks", Assert.Single(_server.Log.Entries, static entry => entry.Id == 123).Text, StringComparison.Ordinal);
+        Assert.Contains("trusted networks", Assert.Single(_server.Log.Entries, static entry => entry.Id == 133).Text, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -224,7 +224,7 @@ public sealed class ProxyProtocolTests : IAsyncDisposable
         _time.Advance(TimeSpan.FromMilliseconds(2));
 
         Assert.StartsWith("ProxyHeaderTimeout", Encoding.UTF8.GetString(await slow.ReceiveToEndAsync()), StringComparison.Ordinal);
-        Assert.Contains("20 bytes came within 00:00:05", Assert.Single(_server.Log.Entries, static entry => entry.Id == 123).Text, StringComparison.Ordinal);
+        Assert.Contains("20 bytes came within 00:00:05", Assert.Single(_server.Log.Entries, static entry => entry.Id == 133).Text, StringComparison.Ordinal);
         using Peer next = await SpeakAsync(listener, "PROXY TCP4 192.0.2.7 198.51.100.1 1008 443\r\nhello");
         Assert.Equal("hello", await next.ReceiveTextAsync(5));
     }
