@@ -264,6 +264,20 @@ public sealed class ProxyProtocolTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_poller_that_drains_refuses_who_has_not_said_who_he_is()
+    {
+        await using TestServer server = new(options: new PollerOptions { TimeProvider = _time });
+        Listener listener = await server.ListenAsync(new ConnectionScript(), Options());
+        using Peer slow = await SpeakAsync(listener, "PROXY TCP4");
+        await Eventually.Equal("it waits", 1, async () => (await server.Statistics(listener)).Active);
+
+        Task drained = server.Ask<PollerDrained>(server.NetPoll.Pollers[0], new DrainPoller(TimeSpan.FromHours(1)));
+
+        Assert.StartsWith("Stopping", Encoding.UTF8.GetString(await slow.ReceiveToEndAsync()), StringComparison.Ordinal);
+        await drained;
+    }
+
+    [Fact]
     public async Task Options_out_of_their_range_are_refused_by_name()
     {
         (ProxyProtocolOptions Options, string Named)[] cases =
