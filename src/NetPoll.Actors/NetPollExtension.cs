@@ -254,6 +254,7 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     private async Task DrainAsync(ListenerActor[] listeners, TimeSpan drain, CancellationToken cutShort)
     {
         await Task.WhenAll(listeners.Select(static listener => listener.StopAcceptingAsync())).ConfigureAwait(false);
+        await Task.WhenAll(listeners.Select(static listener => listener.RefuseWaitingAsync())).ConfigureAwait(false);
         await ForEachConnectionAsync(static connection => connection.RequestShutdown()).ConfigureAwait(false);
         TimeProvider clock = Options.Pollers.TimeProvider;
         long start = clock.GetTimestamp();

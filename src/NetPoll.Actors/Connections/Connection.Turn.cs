@@ -267,6 +267,14 @@ internal partial class Connection
         return _phase == ConnectionPhase.Open && !_isHandlerBusy && !_isSuspended && _demand > 0 && !_isOutputHigh && !_isReadDeadlineReported;
     }
 
+    // What was read before there was a handler is offered to it when it has started.
+    private void KeepReceived(ReadOnlySpan<byte> received)
+    {
+        BytesReceived = received.Length;
+        _input.Keep(received);
+        _mustOfferAgain = !received.IsEmpty;
+    }
+
     private void Read(bool isReady)
     {
         if (_mustOfferAgain)

@@ -69,8 +69,9 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     /// <param name="socket">Owned by the connection from here on, and closed if none can be made.</param>
     /// <param name="owner">Whose connection it is.</param>
     /// <param name="name">The PID's id.</param>
+    /// <param name="received">Bytes that were read from the socket already: the handler's first. Copied.</param>
     /// <returns>The error that kept it from being watched; nothing is left of it then.</returns>
-    internal static IoResult Spawn(ActorPoller home, PollableSocket socket, IConnectionOwner owner, string name)
+    internal static IoResult Spawn(ActorPoller home, PollableSocket socket, IConnectionOwner owner, string name, ReadOnlySpan<byte> received = default)
     {
         if (owner.System.Shutdown.IsCancellationRequested)
         {
@@ -89,6 +90,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         Connection connection = owner.HandlerOf is null
             ? new Connection(home, socket, descriptor!, owner)
             : new HandledConnection(home, socket, descriptor!, owner, PID.FromAddress(owner.System.Address, name));
+        connection.KeepReceived(received);
         home.Connections.Add(connection);
         try
         {

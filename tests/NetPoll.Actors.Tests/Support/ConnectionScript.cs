@@ -75,6 +75,8 @@ internal sealed class ScriptedConnection : ConnectionActor
 
     public PID Pid { get; private set; } = null!;
 
+    public IPEndPoint? Remote { get; private set; }
+
     public Poller Poller { get; private set; } = null!;
 
     public ActorSystem System { get; private set; } = null!;
@@ -142,6 +144,7 @@ internal sealed class ScriptedConnection : ConnectionActor
     protected override void OnConnected()
     {
         Pid = base.Context.Self;
+        Remote = RemoteEndPoint;
         System = base.Context.System;
         Poller = Core.Poller.Current!;
         Note("connected");
