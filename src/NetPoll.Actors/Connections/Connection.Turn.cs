@@ -70,6 +70,17 @@ internal sealed partial class Connection
         }
     }
 
+    /// <summary>Offers what is kept once more without new bytes: the handler sees something else in it now. The poller's thread.</summary>
+    internal void OfferAgain()
+    {
+        ActorPoller home = CheckThread();
+        if (!_input.IsEmpty)
+        {
+            _mustOfferAgain = true;
+            TakeATurn(home);
+        }
+    }
+
     /// <summary>The signal message has reached the actor.</summary>
     internal void RunSignals()
     {

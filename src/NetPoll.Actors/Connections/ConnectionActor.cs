@@ -212,6 +212,9 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
         }
     }
 
+    /// <summary>What was left of the bytes is offered again without new ones. Before there is a connection nothing was.</summary>
+    private protected void OfferAgain() => _connection?.OfferAgain();
+
     private protected bool TryReserve(int size, out Span<byte> room) => Connection.TryReserve(size, out room);
 
     private protected void Commit(int size) => Connection.Commit(size);
