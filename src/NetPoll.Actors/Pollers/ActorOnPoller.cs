@@ -40,7 +40,7 @@ internal class ActorOnPoller : IActor, IActorDiagnostics, IAsyncDisposable
         }
 
         Task task = Inner.ReceiveAsync(context);
-        if (task.IsCompletedSuccessfully || !mayPark || context.Message is InfrastructureMessage || context.ReceiveTimeout > TimeSpan.Zero)
+        if (task.IsCompletedSuccessfully || !mayPark || context.ReceiveTimeout > TimeSpan.Zero)
         {
             return task;
         }
