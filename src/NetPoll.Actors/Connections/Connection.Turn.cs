@@ -44,6 +44,10 @@ internal sealed partial class Connection
     internal void ParkHandler(Task task)
     {
         _isHandlerBusy = true;
+        if (_pendingClose is not null)
+        {
+            CloseWithoutTurn();
+        }
 
         // So that a turn follows even if nothing else comes: kept input may hold whole frames.
         SignalNextTurn(ConnectionSignals.InputPending);
@@ -108,17 +112,6 @@ internal sealed partial class Connection
             return;
         }
 
-        if ((signals & ConnectionSignals.Writable) != 0)
-        {
-            _isWriteArmed = false;
-            WriteQueued(Home);
-            if (_pendingClose is not null)
-            {
-                // It failed, and the system tells an error once only: nothing that follows would learn the reason.
-                return;
-            }
-        }
-
         if (_phase == ConnectionPhase.Lingering)
         {
             Linger(signals);
@@ -152,6 +145,11 @@ internal sealed partial class Connection
         if ((signals & ConnectionSignals.ShutdownRequested) != 0 && _phase <= ConnectionPhase.ReadClosed)
         {
             _handler!.ShutdownRequested();
+        }
+
+        if ((signals & ConnectionSignals.OutputNotice) != 0)
+        {
+            TellOfOutput();
         }
 
         LookAtDeadlines(signals);

@@ -131,6 +131,10 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         {
             _pendingClose = new PendingClose(reason, exception, reset);
             Signal(ConnectionSignals.CloseRequested);
+            if (_isHandlerBusy)
+            {
+                CloseWithoutTurn();
+            }
         }
     }
 
@@ -147,10 +151,8 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
             return;
         }
 
-        PendingClose pending = _pendingClose ?? new PendingClose(reason, Exception: null, Reset: true);
-        _pendingClose = pending with { BytesUnsent = OutputBytes };
-        CloseDescriptor(reset: true);
-        Signal(ConnectionSignals.CloseRequested);
+        _pendingClose ??= new PendingClose(reason, Exception: null, Reset: true);
+        CloseBetweenTurns(reset: true);
     }
 
     /// <summary>The server stops: the handler is told in a turn. Any thread.</summary>
@@ -180,6 +182,17 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         }
     }
 
+    /// <inheritdoc/>
+    protected override void OnPosted(object message)
+    {
+        ActorPoller home = Home;
+        if (message is Stop && (!home.Poller.IsCurrent || _phase != ConnectionPhase.Closed))
+        {
+            // A handler that awaits holds the stop up, but not the end of its connection.
+            home.Poller.Post(static state => ((Connection)state!).StopWhileBusy(), this);
+        }
+    }
+
     /// <summary>The actor system went away without a word: only the descriptor is left to care for. The poller's thread.</summary>
     internal void CloseWithoutActor()
     {
@@ -201,6 +214,37 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         CloseDescriptor(reset);
         _pendingClose = null;
         _handler?.Closed(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
+    }
+
+    // For an end that was asked for, while the handler awaits: no turn comes before its task has ended. Posted, since the caller may be
+    // walking the members of a group.
+    private void CloseWithoutTurn() => Home.Poller.Post(
+        static state =>
+        {
+            Connection connection = (Connection)state!;
+            if (connection is { _pendingClose: { } pending, _phase: not ConnectionPhase.Closed })
+            {
+                connection.CloseBetweenTurns(pending.Reset);
+            }
+        },
+        this);
+
+    // What a stop does to the connection, ahead of the actor's own stop. Between turns.
+    private void StopWhileBusy()
+    {
+        if (_isHandlerBusy && _phase != ConnectionPhase.Closed)
+        {
+            FlushTurn(Home);
+            _pendingClose ??= new PendingClose(_closing?.Reason ?? CloseReason.Shutdown, Exception: null, Reset: false);
+            CloseBetweenTurns(_pendingClose.Reset);
+        }
+    }
+
+    private void CloseBetweenTurns(bool reset)
+    {
+        _pendingClose = _pendingClose! with { BytesUnsent = OutputBytes };
+        CloseDescriptor(reset);
+        Signal(ConnectionSignals.CloseRequested);
     }
 
     // The descriptor went between two turns: what is left is to tell the handler.
@@ -237,13 +281,12 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         ActorPoller home = Home;
         _descriptor.WatchHangup(null);
         _ = _descriptor.TryWithdraw(PollMode.Read, this);
-        _ = _descriptor.TryWithdraw(PollMode.Write, this);
+        DropOutput(home);
         home.Poller.Evict(_descriptor);
         home.Poller.Release(_descriptor);
         _transport.Close(reset);
         CancelTimers(home);
         _input.Clear();
-        DropOutput(home);
         _corkedBytes = 0;
         home.Groups.RemoveAll(this);
         home.Connections.Remove(this);

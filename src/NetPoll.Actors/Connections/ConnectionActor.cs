@@ -26,7 +26,7 @@ namespace NetPoll.Actors;
 /// turns, too: some tens of microseconds later at most.
 /// </para>
 /// </remarks>
-public abstract class ConnectionActor : IActor, IConnectionHandler
+public abstract partial class ConnectionActor : IActor, IConnectionHandler
 {
     private Connection? _connection;
     private IContext? _context;
@@ -83,6 +83,12 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
 
     /// <inheritdoc/>
     void IConnectionHandler.DeadlinePassed(DeadlineKind kind) => OnDeadline(kind);
+
+    /// <inheritdoc/>
+    void IConnectionHandler.WritesSuspended() => OnWritesSuspended();
+
+    /// <inheritdoc/>
+    void IConnectionHandler.WritesResumed() => OnWritesResumed();
 
     /// <inheritdoc/>
     void IConnectionHandler.ShutdownRequested() => OnShutdown();
@@ -171,18 +177,6 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
     /// <summary>The connection has ended, exactly once; nothing more can be sent. An exception here is logged.</summary>
     protected virtual void OnClosed(ConnectionClosed closed)
     {
-    }
-
-    /// <summary>Sends bytes. In this connection's callbacks, and after their awaits; ignored after a close.</summary>
-    /// <param name="bytes">Copied, or taken by the system, when this returns.</param>
-    /// <exception cref="InvalidOperationException">The caller is not on the connection's poller.</exception>
-    protected void Send(ReadOnlySpan<byte> bytes) => Connection.Send(bytes);
-
-    /// <summary>Sends a shared payload; the caller keeps his reference. See <see cref="Send(ReadOnlySpan{byte})"/>.</summary>
-    protected void Send(SharedPayload payload)
-    {
-        ArgumentNullException.ThrowIfNull(payload);
-        Connection.Send(payload);
     }
 
     /// <summary>Sends what waits, then ends the connection. Nothing more is received or can be sent.</summary>

@@ -16,6 +16,12 @@ internal interface IConnectionHandler
     /// <summary>A deadline has passed.</summary>
     void DeadlinePassed(DeadlineKind kind);
 
+    /// <summary>More output waits than the high watermark allows. Ends with <see cref="WritesResumed"/>, or with the connection.</summary>
+    void WritesSuspended();
+
+    /// <summary>No more output waits than the low watermark allows. Only ever after <see cref="WritesSuspended"/>.</summary>
+    void WritesResumed();
+
     /// <summary>The server stops.</summary>
     void ShutdownRequested();
 

@@ -24,6 +24,10 @@ internal sealed class ConnectionScript
 
     public Action<ScriptedConnection>? Shutdown { get; set; }
 
+    public Action<ScriptedConnection>? WritesSuspended { get; set; }
+
+    public Action<ScriptedConnection>? WritesResumed { get; set; }
+
     public Action<ScriptedConnection>? Closed { get; set; }
 
     /// <summary>Sends back what comes.</summary>
@@ -202,6 +206,18 @@ internal sealed class ScriptedConnection : ConnectionActor
         {
             base.OnPeerClosed();
         }
+    }
+
+    protected override void OnWritesSuspended()
+    {
+        Note("writes suspended");
+        _script.WritesSuspended?.Invoke(this);
+    }
+
+    protected override void OnWritesResumed()
+    {
+        Note("writes resumed");
+        _script.WritesResumed?.Invoke(this);
     }
 
     protected override void OnShutdown()
