@@ -59,7 +59,9 @@ public sealed class NetConnection : IAsyncDisposable, IDisposable
     /// <exception cref="DeadlineExceededException">The write deadline has passed; it tells how many bytes had been written.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled; part may have been written.</exception>
     /// <exception cref="ObjectDisposedException">The connection was closed.</exception>
-    /// <exception cref="IOException">The connection is broken; the inner exception has the system's error.</exception>
+    /// <exception cref="WriteFailedException">
+    /// The connection is broken; it tells how many bytes had been written, and the inner exception has the system's error.
+    /// </exception>
     public ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
         cancellationToken.IsCancellationRequested
             ? ValueTask.FromCanceled(cancellationToken)
@@ -77,12 +79,13 @@ public sealed class NetConnection : IAsyncDisposable, IDisposable
     /// <summary>Reads what is there, without waiting.</summary>
     /// <returns>False when nothing is there, or another read is waiting.</returns>
     /// <inheritdoc cref="ReadAsync" path="/exception"/>
-    public bool TryRead(Span<byte> buffer, out int bytesRead) => Finish(_fd.TryRead(buffer), "read", out bytesRead);
+    public bool TryRead(Span<byte> buffer, out int bytesRead) => Finish(_fd.TryRead(buffer), "read", null, out bytesRead);
 
     /// <summary>Writes what the system takes at once, without waiting.</summary>
     /// <returns>False when it takes nothing, or another write is waiting.</returns>
     /// <inheritdoc cref="WriteAsync(ReadOnlyMemory{byte}, CancellationToken)" path="/exception"/>
-    public bool TryWrite(ReadOnlySpan<byte> buffer, out int bytesWritten) => Finish(_fd.TryWrite(buffer), "write", out bytesWritten);
+    public bool TryWrite(ReadOnlySpan<byte> buffer, out int bytesWritten) =>
+        Finish(_fd.TryWrite(buffer), "write", 0, out bytesWritten);
 
     /// <summary>Waits until a read will not block, without holding a buffer meanwhile. The end of the stream and an error count.</summary>
     /// <inheritdoc cref="ReadAsync" path="/exception"/>
@@ -209,7 +212,7 @@ public sealed class NetConnection : IAsyncDisposable, IDisposable
         return bytes;
     }
 
-    private bool Finish(OperationOutcome outcome, string operation, out int count)
+    private bool Finish(OperationOutcome outcome, string operation, long? writtenBefore, out int count)
     {
         count = outcome.Io.Count;
         if (outcome.IsSuccess)
@@ -217,7 +220,7 @@ public sealed class NetConnection : IAsyncDisposable, IDisposable
             return true;
         }
 
-        return outcome.Io.WouldBlock ? false : throw _fd.ToException(outcome, operation);
+        return outcome.Io.WouldBlock ? false : throw _fd.ToException(outcome, operation, writtenBefore);
     }
 
     private async ValueTask WaitAsync(PollMode mode, CancellationToken cancellationToken)

@@ -87,18 +87,16 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
                 return connection;
             }
 
-            if (outcome.IsCancelled)
+            if (outcome.Poll == PollResult.Ready && PollErrors.ClassifyAccept(outcome.Io.NativeError) == PollErrorClass.Resource)
             {
-                throw new OperationCanceledException(cancellationToken);
+                outcome = await BackOffAsync(outcome.Io, backoff.Delay, cancellationToken);
+                backoff.Lengthen();
             }
 
-            if (outcome.Poll != PollResult.Ready || PollErrors.ClassifyAccept(outcome.Io.NativeError) != PollErrorClass.Resource)
+            if (!outcome.IsSuccess)
             {
-                throw outcome.ToException("accept on", LocalEndPoint);
+                throw outcome.IsCancelled ? new OperationCanceledException(cancellationToken) : outcome.ToException("accept on", LocalEndPoint);
             }
-
-            await BackOffAsync(outcome.Io, backoff.Delay, cancellationToken);
-            backoff.Lengthen();
         }
     }
 
@@ -209,14 +207,14 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
     }
 
     // No edge will come for the connections that already wait: only a timer brings us back.
-    private async ValueTask BackOffAsync(IoResult failure, TimeSpan delay, CancellationToken cancellationToken)
+    private ValueTask<OperationOutcome> BackOffAsync(IoResult failure, TimeSpan delay, CancellationToken cancellationToken)
     {
         Log.AcceptFailed(_fd.Poller.Logger, LocalEndPoint, failure.Error, failure.NativeError, delay);
         if (failure.IsOutOfDescriptors && _reserve.TryShed(() => _fd.TryAccept().Socket))
         {
-            PollerMetrics.ConnectionShed();
+            PollerMetrics.ConnectionShed(_group.Name);
         }
 
-        await Task.Delay(delay, _fd.Poller.TimeProvider, cancellationToken);
+        return _fd.PauseAcceptAsync(delay, _fd.Poller.TimeProvider, cancellationToken);
     }
 }

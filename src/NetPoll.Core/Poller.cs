@@ -69,9 +69,10 @@ public sealed partial class Poller
     private long _wakeupsSent;
     private long _wakeupsCoalesced;
 
-    internal Poller(int index, PollerOptions options, PollPlatform platform)
+    internal Poller(int index, string group, PollerOptions options, PollPlatform platform)
     {
         Index = index;
+        Group = group;
         Name = $"poller-{index}";
         _options = options;
         _logger = options.Logger;
@@ -98,7 +99,10 @@ public sealed partial class Poller
     /// <summary>The place in the group, from 0.</summary>
     public int Index { get; }
 
-    /// <summary>For logs: <c>poller-</c> and the index.</summary>
+    /// <summary>The name of the group.</summary>
+    public string Group { get; }
+
+    /// <summary>For logs: <c>poller-</c> and the index. Unique in its group.</summary>
     public string Name { get; }
 
     /// <summary>Whether the caller runs on this poller's thread.</summary>
@@ -179,6 +183,7 @@ public sealed partial class Poller
         }
 
         return new PollerSnapshot(
+            Group,
             Name,
             _cache.Rented,
             opening,

@@ -1,3 +1,4 @@
+using System.Globalization;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Diagnostics;
 
@@ -7,7 +8,9 @@ namespace NetPoll.Core;
 /// <remarks>Go has one poller for the process and no thread for it; here each poller has its thread, and a descriptor lives on one of them.</remarks>
 public sealed class PollerGroup : IAsyncDisposable
 {
-    private static readonly Lazy<PollerGroup> Shared = new(static () => new PollerGroup());
+    private static readonly Lazy<PollerGroup> Shared = new(static () => new PollerGroup(new PollerOptions { Name = "default" }));
+
+    private static int _unnamed;
 
     private readonly PollerOptions _options;
 
@@ -26,10 +29,14 @@ public sealed class PollerGroup : IAsyncDisposable
     {
         _options = options ?? new PollerOptions();
         _options.Validate();
+        Name = _options.Name ?? string.Create(CultureInfo.InvariantCulture, $"group-{Interlocked.Increment(ref _unnamed)}");
     }
 
     /// <summary>The group of everything that names none; it starts by itself when it is first used and is never stopped.</summary>
     public static PollerGroup Default => Shared.Value;
+
+    /// <summary>What tells it from other groups in figures and logs: <see cref="PollerOptions.Name"/>, or one of its own.</summary>
+    public string Name { get; }
 
     /// <summary>Whether the pollers run. Any thread. Go: <c>netpollInited</c>, <c>netpollinited</c>.</summary>
     public bool IsStarted => Volatile.Read(ref _isStarted);
@@ -82,7 +89,7 @@ public sealed class PollerGroup : IAsyncDisposable
             Volatile.Write(ref _isStarted, true);
         }
 
-        Log.GroupStarted(_options.Logger, _pollers.Length, _pollers[0].BackendName, Platform.DescriptorLimit);
+        Log.GroupStarted(_options.Logger, Name, _pollers.Length, _pollers[0].BackendName, Platform.DescriptorLimit);
     }
 
     /// <summary>The poller for the next newcomer, one after the other; the current one if the caller runs on a poller of this group.</summary>
@@ -125,7 +132,7 @@ public sealed class PollerGroup : IAsyncDisposable
         {
             for (; made < pollers.Length; made++)
             {
-                pollers[made] = new Poller(made, _options, Platform);
+                pollers[made] = new Poller(made, Name, _options, Platform);
             }
 
             return pollers;

@@ -7,6 +7,12 @@ namespace NetPoll.Core;
 /// <summary>How the pollers of a group work.</summary>
 public sealed class PollerOptions
 {
+    /// <summary>
+    /// What tells the group from the others of the process in figures and logs. Default, null: <c>group-</c> and a number that no other group
+    /// of the process has.
+    /// </summary>
+    public string? Name { get; set; }
+
     /// <summary>Poller threads. Default: one per core that the process may use.</summary>
     public int PollerCount { get; set; } = Environment.ProcessorCount;
 
@@ -47,6 +53,7 @@ public sealed class PollerOptions
     /// <exception cref="ArgumentException">Names the option, its value and what was expected.</exception>
     internal void Validate()
     {
+        Require(Name is null || !string.IsNullOrWhiteSpace(Name), nameof(Name), $"'{Name}'", "a name, or null");
         Require(PollerCount is > 0 and <= 4096, nameof(PollerCount), PollerCount, "1 to 4,096");
         Require(EventsPerWait is > 0 and <= 65_536, nameof(EventsPerWait), EventsPerWait, "1 to 65,536");
         Require(MaxDescriptors > 0, nameof(MaxDescriptors), MaxDescriptors, "1 or more");

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using NetPoll.Core.Backends;
+using NetPoll.Core.Descriptors;
 using NetPoll.Core.Interop;
 using NetPoll.Core.Tests.Support;
 using NetPoll.Tests;
@@ -250,10 +251,27 @@ public sealed class NetConnectionRawTests
 
         Assert.Contains(pair.Connection.RemoteEndPoint!.ToString(), line, StringComparison.Ordinal);
         Assert.Contains("ReadOperation", line, StringComparison.Ordinal);
+        Assert.Contains($"Socket {number}", line, StringComparison.Ordinal);
         await pair.Connection.CloseAsync();
         await Assert.ThrowsAsync<ObjectDisposedException>(() => read.WaitAsync(Limit, Cancellation));
         Assert.False(pair.Poller.Monitors(number));
         Assert.Empty(pair.Poller.DumpWaiters());
+    }
+
+    [Fact]
+    public async Task A_listener_on_which_somebody_waits_is_told_from_a_connection()
+    {
+        await using NetListenerFixture fixture = new();
+        Task<NetConnection> accept = fixture.Listener.AcceptAsync().AsTask();
+        Poller poller = fixture.Group.Pollers[0];
+        await Eventually.True("the accept waits", () => poller.ParkedCount == 1);
+
+        Assert.Contains($"Listener {fixture.Listener.Fd.Number}", Assert.Single(poller.DumpWaiters()), StringComparison.Ordinal);
+
+        PollDescriptor descriptor = fixture.Listener.Fd.Descriptor;
+        await fixture.Listener.CloseAsync();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => accept.WaitAsync(Limit, Cancellation));
+        Assert.Null(descriptor.Kind);
     }
 
     [Fact]

@@ -196,7 +196,7 @@ public sealed class NetConnectionTests
         pair.Peer.LingerState = new LingerOption(enable: true, seconds: 0);
         pair.Peer.Dispose();
 
-        IOException failure = await Assert.ThrowsAsync<IOException>(async () =>
+        WriteFailedException failure = await Assert.ThrowsAsync<WriteFailedException>(async () =>
         {
             while (true)
             {
@@ -205,6 +205,56 @@ public sealed class NetConnectionTests
         });
 
         Assert.True(Assert.IsType<SocketException>(failure.InnerException).SocketErrorCode is SocketError.ConnectionReset or SocketError.Shutdown);
+    }
+
+    [Fact]
+    public async Task NP089_A_write_that_the_peer_breaks_off_tells_how_much_of_it_had_left()
+    {
+        await using Loopback pair = await Loopback.ConnectAsync();
+        byte[][] buffers = [new byte[16 * 1024 * 1024], new byte[16 * 1024 * 1024]];
+        Task write = pair.Connection.WriteVectoredAsync(Array.ConvertAll(buffers, static buffer => (ReadOnlyMemory<byte>)buffer)).AsTask();
+        await pair.WriterParked();
+        int received = await pair.Peer.ReceiveAsync(new byte[1000], SocketFlags.None, Cancellation);
+
+        pair.Peer.LingerState = new LingerOption(enable: true, seconds: 0);
+        pair.Peer.Dispose();
+
+        WriteFailedException failure = await Assert.ThrowsAsync<WriteFailedException>(() => write.WaitAsync(Limit, Cancellation));
+        Assert.InRange(failure.BytesTransferred, received, (2 * buffers[0].Length) - 1);
+        Assert.Contains(pair.Connection.RemoteEndPoint!.ToString(), failure.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_stands_behind_an_urgent_byte_is_read_without_another_edge(bool onPoller)
+    {
+        await using Loopback pair = await Loopback.ConnectAsync();
+        for (byte round = 0; round < 3; round++)
+        {
+            await pair.SendAsync(new byte[] { 1, round });
+            Assert.Equal(1, pair.Peer.Send(new byte[] { 2 }, SocketFlags.OutOfBand));
+            await pair.SendAsync(new byte[] { 3, round });
+
+            // All of it is there, and the poller has seen every edge that it made.
+            await pair.Poller.RunAsync(static () => { });
+            Task<byte[]> read = onPoller ? pair.Poller.RunAsync(Read) : Read();
+
+            // The urgent byte itself is not part of the stream.
+            Assert.Equal([1, round, 3, round], await read.WaitAsync(Limit, Cancellation));
+        }
+
+        async Task<byte[]> Read()
+        {
+            byte[] buffer = new byte[64];
+            int count = 0;
+            while (count < 4)
+            {
+                count += await pair.Connection.ReadAsync(buffer.AsMemory(count));
+            }
+
+            return buffer[..count];
+        }
     }
 
     [Fact]
@@ -277,7 +327,7 @@ public sealed class NetConnectionTests
         pair.Connection.CloseWrite();
 
         Assert.Equal([1, 2], await pair.ReceiveAllAsync());
-        await Assert.ThrowsAsync<IOException>(async () => await pair.Connection.WriteAsync(new byte[1]));
+        await Assert.ThrowsAsync<WriteFailedException>(async () => await pair.Connection.WriteAsync(new byte[1]));
         await pair.SendAsync(new byte[] { 3 });
         Assert.Equal(1, await pair.Connection.ReadAsync(new byte[8]));
     }

@@ -181,6 +181,83 @@ public sealed class NetListenerTests
         Assert.Equal(2, world.Log.Entries.Count(static entry => entry.Level == LogLevel.Warning));
     }
 
+    [Theory]
+    [InlineData("close")]
+    [InlineData("deadline")]
+    [InlineData("deadline in a moment")]
+    [InlineData("token")]
+    [InlineData("stop")]
+    public async Task What_ends_an_accept_ends_one_that_waits_for_descriptors_at_once(string what)
+    {
+        // The time stands still: the back-off does not end by itself.
+        FakeTimeProvider time = new();
+        await using ScriptedPoller world = new(options => options.TimeProvider = time);
+        world.Platform.Listener.ThenAcceptFails(Errno.EMFILE).ThenAccepts(new ScriptedSocket());
+        await using NetListener listener = NetListener.Listen(new IPEndPoint(IPAddress.Loopback, 0), world.Group);
+        using CancellationTokenSource source = new();
+
+        // A second one queues behind it, but not where it could have its turn before its token is heard.
+        Task<NetConnection>[] accepts = [.. Enumerable.Range(0, what == "token" ? 1 : 2).Select(_ => listener.AcceptAsync(source.Token).AsTask())];
+        await Eventually.True("it waits", () => world.Poller.ParkedCount == 1);
+
+        switch (what)
+        {
+            case "close":
+                await listener.CloseAsync().WaitAsync(Limit, Cancellation);
+                break;
+            case "deadline":
+                listener.SetDeadline(Deadline.Past);
+                break;
+            case "deadline in a moment":
+                listener.SetDeadline(Deadline.After(TimeSpan.FromMilliseconds(1)));
+                time.Advance(TimeSpan.FromMilliseconds(1));
+                break;
+            case "token":
+                await source.CancelAsync();
+                break;
+            default:
+                await world.Group.DisposeAsync();
+                break;
+        }
+
+        foreach (Task<NetConnection> accept in accepts)
+        {
+            Exception failure = await Assert.ThrowsAnyAsync<Exception>(() => accept.WaitAsync(Limit, Cancellation));
+            Assert.True(
+                what switch
+                {
+                    "token" => failure is OperationCanceledException canceled && canceled.CancellationToken == source.Token,
+                    "close" or "stop" => failure is ObjectDisposedException,
+                    _ => failure is DeadlineExceededException,
+                },
+                failure.ToString());
+        }
+
+        Assert.Equal(1, world.Platform.Listener.AcceptCalls);
+    }
+
+    [Fact]
+    public async Task A_connection_that_comes_while_it_waits_for_descriptors_does_not_make_it_try_early()
+    {
+        FakeTimeProvider time = new();
+        await using ScriptedPoller world = new(options => options.TimeProvider = time);
+        world.Platform.Listener.ThenAcceptFails(Errno.EMFILE).ThenAccepts(new ScriptedSocket());
+        await using NetListener listener = NetListener.Listen(new IPEndPoint(IPAddress.Loopback, 0), world.Group);
+        Task<NetConnection> accept = listener.AcceptAsync().AsTask();
+
+        for (int edge = 0; edge < 3; edge++)
+        {
+            await Eventually.True("it waits", () => world.Poller.ParkedCount == 1);
+            world.Backend.Inject(world.Platform.Listener, PollEventFlags.Read);
+            await world.Asleep();
+        }
+
+        await Eventually.True("it waits again", () => world.Poller.ParkedCount == 1);
+        Assert.Equal(1, world.Platform.Listener.AcceptCalls);
+        time.Advance(TimeSpan.FromMilliseconds(5));
+        await (await accept.WaitAsync(Limit, Cancellation)).DisposeAsync();
+    }
+
     [Fact]
     public async Task A_connection_that_cannot_be_watched_is_given_up_and_the_listener_lives()
     {

@@ -90,19 +90,34 @@ public sealed class PollerGroupTests
         }
     }
 
+    [Fact]
+    public async Task A_group_has_the_name_that_it_was_given_or_one_of_its_own()
+    {
+        PollerOptions unnamed = new() { PollerCount = 2, Platform = new ScriptedPlatform() };
+        await using PollerGroup first = new(unnamed);
+        await using PollerGroup second = new(unnamed);
+        await using PollerGroup named = new(new PollerOptions { Name = "players", PollerCount = 1, Platform = new ScriptedPlatform() });
+
+        Assert.NotEqual(first.Name, second.Name);
+        Assert.Equal("players", named.Name);
+        Assert.Equal("default", PollerGroup.Default.Name);
+        Assert.Equal([(first.Name, "poller-0"), (first.Name, "poller-1")], first.Pollers.Select(static poller => (poller.Group, poller.Name)));
+    }
+
     [Theory]
     [InlineData(nameof(PollerOptions.PollerCount), 0)]
     [InlineData(nameof(PollerOptions.PollerCount), 5_000)]
     [InlineData(nameof(PollerOptions.EventsPerWait), 0)]
     [InlineData(nameof(PollerOptions.EventsPerWait), 70_000)]
     [InlineData(nameof(PollerOptions.MaxDescriptors), 0)]
-    public void An_option_out_of_its_range_is_named_with_its_value(string option, int value)
+    [InlineData(nameof(PollerOptions.Name), " ")]
+    public void An_option_out_of_its_range_is_named_with_its_value(string option, object value)
     {
         PollerOptions options = new();
         typeof(PollerOptions).GetProperty(option)!.SetValue(options, value);
 
         ArgumentException refusal = Assert.Throws<ArgumentException>(() => new PollerGroup(options));
 
-        Assert.Contains($"{option} is {value}", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains(value is string text ? $"{option} is '{text}'" : $"{option} is {value}", refusal.Message, StringComparison.Ordinal);
     }
 }

@@ -459,12 +459,31 @@ public sealed class PollerTests
         fds[0].SetDeadline(PollMode.Both, Deadline.After(TimeSpan.FromHours(1)));
         fds[1].SetDeadline(PollMode.Read, Deadline.After(TimeSpan.FromHours(2)));
         fds[2].SetDeadline(PollMode.Write, Deadline.After(TimeSpan.FromHours(3)));
+
+        // One is closed while a read of its is in the system, and one is on its way into it.
+        using SemaphoreSlim entered = new(0);
+        using SemaphoreSlim leave = new(0);
+        NetFd closing = world.Open(new ScriptedSocket().ThenReads(_ =>
+        {
+            entered.Release();
+            leave.Wait(TestContext.Current.CancellationToken);
+            return IoResult.Bytes(1);
+        }));
+        Task<int> inSystem = Task.Run(async () => await closing.ReadAsync(new byte[1]), TestContext.Current.CancellationToken);
+        await entered.WaitAsync(TestContext.Current.CancellationToken);
+        Task closed = closing.CloseAsync();
         await world.Asleep();
+        PollerSnapshot? seen = null;
+        world.Backend.OnOpen = () => seen = world.Poller.Snapshot();
+        NetFd opening = world.Open(new ScriptedSocket());
+        world.Backend.OnOpen = null;
 
-        PollerSnapshot snapshot = world.Poller.Snapshot();
-
-        Assert.Equal("poller-0", snapshot.Poller);
-        Assert.Equal(4, snapshot.Monitored);
+        PollerSnapshot snapshot = Assert.IsType<PollerSnapshot>(seen);
+        Assert.Equal((world.Group.Name, "poller-0"), (snapshot.Group, snapshot.Poller));
+        Assert.Equal(6, snapshot.Monitored);
+        Assert.Equal(1, snapshot.Opening);
+        Assert.Equal(1, snapshot.Closing);
+        Assert.Equal(1, snapshot.InOperation);
         Assert.Equal(3, snapshot.ReadersParked);
         Assert.Equal(2, snapshot.WritersParked);
         Assert.Equal(5, world.Poller.ParkedCount);
@@ -472,9 +491,19 @@ public sealed class PollerTests
         Assert.Equal(0, snapshot.DeadlinesFired);
         Assert.Equal(0, snapshot.Runnable);
         Assert.Equal(0, snapshot.StaleEvents);
+        Assert.Equal(0, snapshot.SpuriousWakeups);
         Assert.Equal(0, snapshot.EventsReturned);
+        Assert.InRange(snapshot.Waits, 1, world.Backend.Waits);
         Assert.Equal(world.Backend.Wakeups, snapshot.WakeupsSent);
         Assert.All(waits, static wait => Assert.False(wait.IsCompleted));
+
+        leave.Release();
+        Assert.Equal(1, await inSystem);
+        await closed;
+        snapshot = world.Poller.Snapshot();
+        Assert.Equal((5, 0, 0, 0), (snapshot.Monitored, snapshot.Opening, snapshot.Closing, snapshot.InOperation));
+        await opening.CloseAsync();
+        Assert.Equal(4, world.Poller.Snapshot().Monitored);
     }
 
     [Fact]

@@ -11,9 +11,7 @@ namespace NetPoll.Actors.Connections;
 /// </content>
 internal sealed partial class Connection
 {
-    private Reminder? _idle;
-    private Reminder? _linger;
-    private long _idleTimeout;
+    private IdleReminder? _idle;
     private long _lastReceived;
 
     // The handler was told that the read deadline has passed, and neither moved nor cleared it: no bytes until it does.
@@ -23,7 +21,7 @@ internal sealed partial class Connection
     /// <summary>How long nothing may be received before the handler is told; null for ever. The poller's thread.</summary>
     internal TimeSpan? IdleTimeout
     {
-        get => _idleTimeout == 0 ? null : TimeSpan.FromTicks(_idleTimeout / 100);
+        get => _idle is { Timeout: > 0 } idle ? TimeSpan.FromTicks(idle.Timeout / 100) : null;
         set
         {
             ActorPoller home = CheckThread();
@@ -36,16 +34,14 @@ internal sealed partial class Connection
             if (value is { } timeout && timeout != Timeout.InfiniteTimeSpan)
             {
                 ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(timeout, TimeSpan.Zero);
-                _idleTimeout = (long)Math.Min(timeout.Ticks * 100.0, long.MaxValue / 4);
-                RestartIdle(home);
+                _idle ??= new IdleReminder(this);
+                _idle.Timeout = (long)Math.Min(timeout.Ticks * 100.0, long.MaxValue / 4);
+                RestartIdle(home, _idle);
             }
-            else
+            else if (_idle is not null)
             {
-                _idleTimeout = 0;
-                if (_idle is not null)
-                {
-                    home.Poller.Wheel.Cancel(_idle);
-                }
+                _idle.Timeout = 0;
+                home.Poller.Wheel.Cancel(_idle);
             }
         }
     }
@@ -83,24 +79,24 @@ internal sealed partial class Connection
             WriteDeadlinePassed();
         }
 
-        if ((signals & ConnectionSignals.IdlePassed) != 0 && _phase <= ConnectionPhase.ReadClosed && _idleTimeout != 0)
+        if ((signals & ConnectionSignals.IdlePassed) != 0 && _phase <= ConnectionPhase.ReadClosed && _idle is { Timeout: > 0 } idle)
         {
             ActorPoller home = Home;
-            if (home.Poller.Now - _lastReceived >= _idleTimeout)
+            if (home.Poller.Now - _lastReceived >= idle.Timeout)
             {
                 _handler!.DeadlinePassed(DeadlineKind.Idle);
             }
 
-            if (_phase <= ConnectionPhase.ReadClosed && _idleTimeout != 0)
+            if (_phase <= ConnectionPhase.ReadClosed && idle.Timeout > 0)
             {
-                RestartIdle(home);
+                RestartIdle(home, idle);
             }
         }
     }
 
     private void WriteDeadlinePassed()
     {
-        if (_output.IsEmpty || !_descriptor.Info.IsWriteExpired)
+        if (_output is null || !_descriptor.Info.IsWriteExpired)
         {
             return;
         }
@@ -122,17 +118,16 @@ internal sealed partial class Connection
         }
     }
 
-    private void RestartIdle(ActorPoller home)
+    private void RestartIdle(ActorPoller home, IdleReminder idle)
     {
         _lastReceived = home.Poller.Now;
-        _idle ??= new Reminder(this, ConnectionSignals.IdlePassed);
-        home.Poller.Wheel.Arm(_idle, _lastReceived + _idleTimeout);
+        home.Poller.Wheel.Arm(idle, _lastReceived + idle.Timeout);
     }
 
     private void StartLinger(ActorPoller home)
     {
-        _linger ??= new Reminder(this, ConnectionSignals.LingerPassed);
-        home.Poller.Wheel.Arm(_linger, home.Poller.Now + (_options.LingerTimeout.Ticks * 100));
+        _closing!.Linger = new Reminder(this, ConnectionSignals.LingerPassed);
+        home.Poller.Wheel.Arm(_closing.Linger, home.Poller.Now + (_owner.ConnectionOptions.LingerTimeout.Ticks * 100));
     }
 
     private void CancelTimers(ActorPoller home)
@@ -142,37 +137,37 @@ internal sealed partial class Connection
             home.Poller.Wheel.Cancel(_idle);
         }
 
-        if (_linger is not null)
+        if (_closing?.Linger is { } linger)
         {
-            home.Poller.Wheel.Cancel(_linger);
+            home.Poller.Wheel.Cancel(linger);
         }
     }
 
-    /// <summary>Raises a signal when its time has come; the idle one looks first whether bytes came meanwhile.</summary>
-    private sealed class Reminder : DeadlineNode
+    /// <summary>Raises a signal when its time has come.</summary>
+    private class Reminder(Connection connection, int signal) : DeadlineNode
     {
-        private readonly Connection _connection;
-        private readonly int _signal;
+        protected Connection Connection => connection;
 
-        internal Reminder(Connection connection, int signal)
-        {
-            _connection = connection;
-            _signal = signal;
-        }
+        internal override void OnDue(long now, ReadyList ready) => ready.Add(connection, (PollSignals)signal);
+    }
+
+    /// <summary>Looks first whether bytes came meanwhile.</summary>
+    private sealed class IdleReminder(Connection connection) : Reminder(connection, ConnectionSignals.IdlePassed)
+    {
+        /// <summary>Nanoseconds; 0 for never.</summary>
+        internal long Timeout { get; set; }
 
         internal override void OnDue(long now, ReadyList ready)
         {
-            if (_signal == ConnectionSignals.IdlePassed)
+            long due = Connection._lastReceived + Timeout;
+            if (due > now)
             {
-                long due = _connection._lastReceived + _connection._idleTimeout;
-                if (due > now)
-                {
-                    _connection.Home.Poller.Wheel.Arm(this, due);
-                    return;
-                }
+                Connection.Home.Poller.Wheel.Arm(this, due);
             }
-
-            ready.Add(_connection, (PollSignals)_signal);
+            else
+            {
+                base.OnDue(now, ready);
+            }
         }
     }
 }

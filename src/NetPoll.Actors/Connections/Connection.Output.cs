@@ -14,7 +14,8 @@ internal sealed partial class Connection
     // From here on a copy costs more than a system call of its own saves.
     private const int DirectWriteSize = 4096;
 
-    private OutputQueue _output;
+    // What waits for the system to take it; null while nothing does, so that an idle connection holds no memory for it.
+    private OutputQueue? _output;
 
     // What is corked: this connection's bytes in the poller's write scratch. Only while the queue is empty.
     private int _corkedAt;
@@ -27,7 +28,7 @@ internal sealed partial class Connection
     private bool _isOutputHigh;
 
     /// <summary>Bytes that wait to be sent.</summary>
-    internal long OutputBytes => _output.Bytes + _corkedBytes;
+    internal long OutputBytes => (_output?.Bytes ?? 0) + _corkedBytes;
 
     /// <summary>Sends bytes, which are copied or gone when this returns. The poller's thread.</summary>
     internal void Send(ReadOnlySpan<byte> bytes)
@@ -53,7 +54,7 @@ internal sealed partial class Connection
     /// <summary>Sends a shared payload, to which a reference is held as long as it waits. The poller's thread.</summary>
     internal void Send(SharedPayload payload)
     {
-        if (payload.Length < DirectWriteSize && _output.IsEmpty)
+        if (payload.Length < DirectWriteSize && _output is null)
         {
             Send(payload.Memory.Span);
             return;
@@ -63,8 +64,11 @@ internal sealed partial class Connection
         if (IsWritable)
         {
             Uncork(home);
-            _output.Append(payload);
-            AfterQueued(home);
+            if (payload.Length > 0)
+            {
+                Output(home).Append(payload);
+                AfterQueued(home);
+            }
         }
     }
 
@@ -112,7 +116,7 @@ internal sealed partial class Connection
     // Makes room behind what this connection has corked already, which must be the last in the scratch for that; else it leaves first.
     private bool TryCork(ActorPoller home, int size)
     {
-        if (!_output.IsEmpty || size > home.WriteScratch.Length)
+        if (_output is not null || size > home.WriteScratch.Length)
         {
             return false;
         }
@@ -131,7 +135,7 @@ internal sealed partial class Connection
             _corkedAt = home.WriteScratchUsed;
         }
 
-        return _output.IsEmpty && _pendingClose is null;
+        return _output is null && _pendingClose is null;
     }
 
     private void Uncork(ActorPoller home)
@@ -146,7 +150,7 @@ internal sealed partial class Connection
 
     private void WriteOrQueue(ActorPoller home, ReadOnlySpan<byte> bytes)
     {
-        if (_output.IsEmpty && _pendingClose is null)
+        if (_output is null && _pendingClose is null)
         {
             IoResult result = _transport.TryWrite(bytes);
             if (result.IsSuccess)
@@ -163,7 +167,7 @@ internal sealed partial class Connection
 
         if (!bytes.IsEmpty)
         {
-            _output.Append(bytes);
+            Output(home).Append(bytes);
             AfterQueued(home);
         }
     }
@@ -171,16 +175,16 @@ internal sealed partial class Connection
     // Sends as much as the system takes, and waits for more room if that is not all.
     private void WriteQueued(ActorPoller home)
     {
-        if (_output.IsEmpty || _pendingClose is not null || _isWriteArmed)
+        if (_output is not { } output || _pendingClose is not null || _isWriteArmed)
         {
             return;
         }
 
         long before = BytesSent;
         _descriptor.ForgetReadiness(PollMode.Write);
-        while (!_output.IsEmpty)
+        while (!output.IsEmpty)
         {
-            IoResult result = _output.WriteOnce(_transport);
+            IoResult result = output.WriteOnce(_transport);
             BytesSent += result.Count;
             if (result.WouldBlock)
             {
@@ -195,15 +199,28 @@ internal sealed partial class Connection
             }
         }
 
-        AfterSent(home);
+        AfterSent(home, output);
+    }
+
+    private OutputQueue Output(ActorPoller home) => _output ??= home.RentOutput();
+
+    private void DropOutput(ActorPoller home)
+    {
+        if (_output is { } output)
+        {
+            _output = null;
+            output.Clear();
+            home.ReturnOutput(output);
+        }
     }
 
     private void WaitForRoom(ActorPoller home, bool hasMoved)
     {
-        if (_options.WriteTimeout != Timeout.InfiniteTimeSpan && (hasMoved || !_hasWriteDeadline))
+        TimeSpan timeout = _owner.ConnectionOptions.WriteTimeout;
+        if (timeout != Timeout.InfiniteTimeSpan && (hasMoved || !_hasWriteDeadline))
         {
             _hasWriteDeadline = true;
-            home.Poller.SetDeadline(_descriptor, PollMode.Write, Deadline.After(_options.WriteTimeout));
+            home.Poller.SetDeadline(_descriptor, PollMode.Write, Deadline.After(timeout));
         }
 
         PollSignals signals = _descriptor.Arm(PollMode.Write, this);
@@ -214,32 +231,38 @@ internal sealed partial class Connection
         }
     }
 
-    private void AfterSent(ActorPoller home)
+    private void AfterSent(ActorPoller home, OutputQueue output)
     {
-        if (_output.IsEmpty && _hasWriteDeadline)
-        {
-            _hasWriteDeadline = false;
-            home.Poller.SetDeadline(_descriptor, PollMode.Write, Deadline.None);
-        }
-
-        if (_isOutputHigh && _output.Bytes <= _options.OutputHighWatermark / 2)
+        if (_isOutputHigh && output.Bytes <= _owner.ConnectionOptions.OutputHighWatermark / 2)
         {
             _isOutputHigh = false;
 
             // Perhaps outside a turn: reading goes on in one.
             Signal(ConnectionSignals.InputPending);
         }
+
+        if (output.IsEmpty)
+        {
+            DropOutput(home);
+            if (_hasWriteDeadline)
+            {
+                _hasWriteDeadline = false;
+                home.Poller.SetDeadline(_descriptor, PollMode.Write, Deadline.None);
+            }
+        }
     }
 
     private void AfterQueued(ActorPoller home)
     {
         FlushLater(home);
-        _isOutputHigh |= _output.Bytes > _options.OutputHighWatermark;
-        if (_output.Bytes > _options.MaxOutputBytes)
+        ConnectionOptions options = _owner.ConnectionOptions;
+        long waiting = _output!.Bytes;
+        _isOutputHigh |= waiting > options.OutputHighWatermark;
+        if (waiting > options.MaxOutputBytes)
         {
             RequestClose(
                 CloseReason.SlowConsumer,
-                new IOException($"{_output.Bytes} bytes wait to be sent to {RemoteEndPoint}; {nameof(ConnectionOptions.MaxOutputBytes)} is {_options.MaxOutputBytes}."),
+                new IOException($"{waiting} bytes wait to be sent to {RemoteEndPoint}; {nameof(ConnectionOptions.MaxOutputBytes)} is {options.MaxOutputBytes}."),
                 reset: true);
         }
     }
@@ -259,9 +282,10 @@ internal sealed partial class Connection
         _ = _transport.ShutdownWrite();
         _input.Clear();
         _mustOfferAgain = false;
-        if (_isPeerDone || _options.LingerTimeout == TimeSpan.Zero)
+        ClosingState closing = _closing!;
+        if (closing.IsPeerDone || _owner.ConnectionOptions.LingerTimeout == TimeSpan.Zero)
         {
-            RequestClose(_closeReason, exception: null, reset: false);
+            RequestClose(closing.Reason, exception: null, reset: false);
             return;
         }
 

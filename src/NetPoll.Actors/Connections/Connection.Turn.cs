@@ -20,11 +20,7 @@ internal sealed partial class Connection
     private const int LingerBytes = 1024 * 1024;
 
     private ConnectionInput _input;
-    private CloseReason _closeReason;
-    private int _lingeredBytes;
-
-    // The peer's FIN was read before we closed.
-    private bool _isPeerDone;
+    private ClosingState? _closing;
 
     // We are parked in the read slot, or the signal of it is on its way.
     private bool _isReadArmed;
@@ -173,7 +169,7 @@ internal sealed partial class Connection
         if (_phase == ConnectionPhase.Closing)
         {
             FlushTurn(home);
-            if (_output.IsEmpty && _pendingClose is null)
+            if (_output is null && _pendingClose is null)
             {
                 FinishSending(home);
             }
@@ -276,8 +272,8 @@ internal sealed partial class Connection
                 return;
             }
 
-            // A short read empties the socket, unless a FIN or an error may stand behind the bytes.
-            bool isDrained = result.Count < target.Length && !_descriptor.HangupSeen;
+            // A short read empties the socket, unless a FIN, an error or an urgent mark may stand behind the bytes.
+            bool isDrained = result.Count < target.Length && !_descriptor.MayReadShort;
             _hasUnread = !isDrained;
             _lastReceived = home.Poller.Now;
             Deliver(home, target[..result.Count]);
@@ -324,11 +320,12 @@ internal sealed partial class Connection
     private void AfterOffer()
     {
         _mustOfferAgain = !_input.IsEmpty && (_isHandlerBusy || _isSuspended);
-        if (_input.Length > _options.MaxInputBytes)
+        int most = _owner.ConnectionOptions.MaxInputBytes;
+        if (_input.Length > most)
         {
             CloseNow(
                 CloseReason.Error,
-                new IOException($"The handler left {_input.Length} bytes of input; {nameof(ConnectionOptions.MaxInputBytes)} is {_options.MaxInputBytes}."),
+                new IOException($"The handler left {_input.Length} bytes of input; {nameof(ConnectionOptions.MaxInputBytes)} is {most}."),
                 reset: false);
         }
     }
@@ -363,9 +360,10 @@ internal sealed partial class Connection
     // After the FIN: throws away what the peer still sends, until its FIN, an error, or the limits.
     private void Linger(int signals)
     {
+        ClosingState closing = _closing!;
         if ((signals & ConnectionSignals.LingerPassed) != 0)
         {
-            CloseNow(_closeReason, exception: null, reset: false);
+            CloseNow(closing.Reason, exception: null, reset: false);
             return;
         }
 
@@ -385,10 +383,10 @@ internal sealed partial class Connection
                 return;
             }
 
-            _lingeredBytes += result.Count;
-            if (result.Count == 0 || _lingeredBytes > LingerBytes)
+            closing.LingeredBytes += result.Count;
+            if (result.Count == 0 || closing.LingeredBytes > LingerBytes)
             {
-                CloseNow(_closeReason, exception: null, reset: false);
+                CloseNow(closing.Reason, exception: null, reset: false);
                 return;
             }
         }

@@ -16,10 +16,7 @@ namespace NetPoll.Actors.Connections;
 /// </remarks>
 internal sealed partial class Connection : PollerMailbox, IPollWaiter
 {
-    private readonly ConnectionOptions _options;
-#pragma warning disable CA1859 // The seat of other transports: only one of them is plain TCP.
     private readonly IConnectionTransport _transport;
-#pragma warning restore CA1859
     private readonly PollDescriptor _descriptor;
     private readonly IConnectionOwner _owner;
     private IConnectionHandler? _handler;
@@ -30,21 +27,19 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
     private Connection(ActorPoller home, PollableSocket socket, PollDescriptor descriptor, IConnectionOwner owner)
         : base(owner.System, home, DefaultThroughput)
     {
-        _options = owner.ConnectionOptions;
-        _transport = new TcpTransport(socket);
+        _transport = socket;
         _descriptor = descriptor;
         _owner = owner;
-        RemoteEndPoint = socket.RemoteEndPoint;
-        LocalEndPoint = socket.LocalEndPoint;
     }
 
-    internal Connection? NextInList { get; set; }
+    /// <summary>Its place in the poller's list.</summary>
+    internal int ListIndex { get; set; }
 
-    internal Connection? PreviousInList { get; set; }
+    /// <summary>The peer's address. A new object each time: it is asked for seldom, and would weigh on every idle connection.</summary>
+    internal IPEndPoint? RemoteEndPoint => _transport.RemoteEndPoint;
 
-    internal IPEndPoint? RemoteEndPoint { get; }
-
-    internal IPEndPoint? LocalEndPoint { get; }
+    /// <summary>Our side's address; null once closed. Asks the system.</summary>
+    internal IPEndPoint? LocalEndPoint => _transport.LocalEndPoint;
 
     internal ConnectionPhase Phase => _phase;
 
@@ -122,8 +117,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         ActorPoller home = CheckThread();
         if (_phase <= ConnectionPhase.ReadClosed)
         {
-            _closeReason = reason;
-            _isPeerDone = _phase == ConnectionPhase.ReadClosed;
+            _closing = new ClosingState(reason, isPeerDone: _phase == ConnectionPhase.ReadClosed);
             _phase = ConnectionPhase.Closing;
             TakeATurn(home);
         }
@@ -182,7 +176,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         }
         else
         {
-            CloseNow(_phase >= ConnectionPhase.Closing ? _closeReason : CloseReason.Shutdown, exception: null, reset: false);
+            CloseNow(_closing?.Reason ?? CloseReason.Shutdown, exception: null, reset: false);
         }
     }
 
@@ -249,7 +243,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         _transport.Close(reset);
         CancelTimers(home);
         _input.Clear();
-        _output.Clear();
+        DropOutput(home);
         _corkedBytes = 0;
         home.Groups.RemoveAll(this);
         home.Connections.Remove(this);
@@ -282,6 +276,20 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
     private static CloseReason ReasonOf(IoResult result) => PollErrors.Classify(result.NativeError) == PollErrorClass.Broken
         ? CloseReason.Reset
         : CloseReason.Error;
+
+    /// <summary>What is only needed from the polite close on.</summary>
+    private sealed class ClosingState(CloseReason reason, bool isPeerDone)
+    {
+        internal CloseReason Reason => reason;
+
+        /// <summary>The peer's FIN was read before we closed.</summary>
+        internal bool IsPeerDone => isPeerDone;
+
+        /// <summary>What was thrown away since our FIN.</summary>
+        internal int LingeredBytes { get; set; }
+
+        internal Reminder? Linger { get; set; }
+    }
 
     private sealed record PendingClose(CloseReason Reason, Exception? Exception, bool Reset)
     {

@@ -1,55 +1,26 @@
 namespace NetPoll.Actors.Connections;
 
-/// <summary>The connections of one poller, linked through themselves. The poller's thread only.</summary>
+/// <summary>The connections of one poller; each knows its place. The poller's thread only.</summary>
 internal sealed class ConnectionList
 {
-    private Connection? _first;
+    private readonly List<Connection> _connections = [];
 
-    internal int Count { get; private set; }
+    internal int Count => _connections.Count;
 
     internal void Add(Connection connection)
     {
-        connection.NextInList = _first;
-        if (_first is not null)
-        {
-            _first.PreviousInList = connection;
-        }
-
-        _first = connection;
-        Count++;
+        connection.ListIndex = _connections.Count;
+        _connections.Add(connection);
     }
 
     internal void Remove(Connection connection)
     {
-        if (connection.PreviousInList is null)
-        {
-            _first = connection.NextInList;
-        }
-        else
-        {
-            connection.PreviousInList.NextInList = connection.NextInList;
-        }
-
-        if (connection.NextInList is not null)
-        {
-            connection.NextInList.PreviousInList = connection.PreviousInList;
-        }
-
-        connection.NextInList = null;
-        connection.PreviousInList = null;
-        Count--;
+        Connection last = _connections[^1];
+        _connections[connection.ListIndex] = last;
+        last.ListIndex = connection.ListIndex;
+        _connections.RemoveAt(_connections.Count - 1);
     }
 
     /// <summary>A copy, which stays whole while connections come and go.</summary>
-    internal Connection[] ToArray()
-    {
-        Connection[] copy = new Connection[Count];
-        int index = 0;
-        for (Connection? connection = _first; connection is not null; connection = connection.NextInList)
-        {
-            copy[index++] = connection;
-        }
-
-        return copy;
-    }
+    internal Connection[] ToArray() => [.. _connections];
 }

@@ -5,10 +5,10 @@ namespace NetPoll.Actors.Connections;
 
 /// <summary>Output that the system has not taken yet: segments in order, the first of them perhaps sent in part.</summary>
 /// <remarks>
-/// Holds no memory while empty. Small pieces are copied together into pooled segments; shared payloads are kept by reference. A mutable
-/// part of one connection: never copied; the poller's thread only.
+/// Rented from its poller while something waits. Small pieces are copied together into pooled segments; shared payloads are kept by
+/// reference. The poller's thread only.
 /// </remarks>
-internal struct OutputQueue
+internal sealed class OutputQueue
 {
     private const int SegmentSize = 16 * 1024;
     private const int InitialCapacity = 4;
@@ -17,7 +17,7 @@ internal struct OutputQueue
     private const int VectorLimit = 16;
 
     // A ring. Invariant: Bytes is the sum of what the segments hold, less what of the first was sent.
-    private Segment[]? _segments;
+    private Segment[] _segments = new Segment[InitialCapacity];
     private int _first;
     private int _count;
     private int _sentOfFirst;
@@ -25,7 +25,10 @@ internal struct OutputQueue
     /// <summary>Bytes that wait.</summary>
     internal long Bytes { get; private set; }
 
-    internal readonly bool IsEmpty => _count == 0;
+    internal bool IsEmpty => _count == 0;
+
+    /// <summary>Whether it once held so much that keeping it would be a waste.</summary>
+    internal bool HasGrown => _segments.Length > 16 * InitialCapacity;
 
     /// <summary>Copies bytes to the end.</summary>
     internal void Append(ReadOnlySpan<byte> bytes)
@@ -33,7 +36,7 @@ internal struct OutputQueue
         Bytes += bytes.Length;
         while (!bytes.IsEmpty)
         {
-            if (_count == 0 || !TryFill(ref _segments![Index(_count - 1)], ref bytes))
+            if (_count == 0 || !TryFill(ref _segments[Index(_count - 1)], ref bytes))
             {
                 byte[] buffer = ArrayPool<byte>.Shared.Rent(Math.Max(SegmentSize, Math.Min(bytes.Length, 1 << 20)));
                 int length = Math.Min(bytes.Length, buffer.Length);
@@ -60,7 +63,7 @@ internal struct OutputQueue
         IoResult result;
         if (_count == 1)
         {
-            result = transport.TryWrite(_segments![_first].Memory.Span[_sentOfFirst..]);
+            result = transport.TryWrite(_segments[_first].Memory.Span[_sentOfFirst..]);
         }
         else
         {
@@ -68,7 +71,7 @@ internal struct OutputQueue
             int count = Math.Min(_count, VectorLimit);
             for (int index = 0; index < count; index++)
             {
-                vectors[index] = _segments![Index(index)].Memory;
+                vectors[index] = _segments[Index(index)].Memory;
             }
 
             vectors[0] = vectors[0][_sentOfFirst..];
@@ -113,7 +116,7 @@ internal struct OutputQueue
         Bytes -= count;
         while (count > 0)
         {
-            int left = _segments![_first].Length - _sentOfFirst;
+            int left = _segments[_first].Length - _sentOfFirst;
             if (count < left)
             {
                 _sentOfFirst += count;
@@ -127,12 +130,7 @@ internal struct OutputQueue
 
     private void Add(Segment segment)
     {
-        if (_segments is null)
-        {
-            _segments = ArrayPool<Segment>.Shared.Rent(InitialCapacity);
-            _first = 0;
-        }
-        else if (_count == _segments.Length)
+        if (_count == _segments.Length)
         {
             Grow();
         }
@@ -143,33 +141,27 @@ internal struct OutputQueue
 
     private void Grow()
     {
-        Segment[] larger = ArrayPool<Segment>.Shared.Rent(_count * 2);
+        Segment[] larger = new Segment[_count * 2];
         for (int index = 0; index < _count; index++)
         {
-            larger[index] = _segments![Index(index)];
+            larger[index] = _segments[Index(index)];
         }
 
-        ArrayPool<Segment>.Shared.Return(_segments!, clearArray: true);
         _segments = larger;
         _first = 0;
     }
 
     private void RemoveFirst()
     {
-        ref Segment segment = ref _segments![_first];
+        ref Segment segment = ref _segments[_first];
         segment.Release();
         segment = default;
         _first = (_first + 1) % _segments.Length;
         _sentOfFirst = 0;
         _count--;
-        if (_count == 0)
-        {
-            ArrayPool<Segment>.Shared.Return(_segments);
-            _segments = null;
-        }
     }
 
-    private readonly int Index(int position) => (_first + position) % _segments!.Length;
+    private int Index(int position) => (_first + position) % _segments.Length;
 
     private struct Segment
     {

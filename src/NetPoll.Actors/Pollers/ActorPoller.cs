@@ -14,7 +14,11 @@ internal sealed class ActorPoller : IPollerWork
     /// <summary>Bytes that one read takes at most, and that a turn's small writes gather in.</summary>
     internal const int ScratchSize = 64 * 1024;
 
+    // More of them, and one that has grown, are left to the garbage collector.
+    private const int MaxIdleOutputs = 1024;
+
     private readonly List<Connection> _toFlush = [];
+    private readonly Stack<OutputQueue> _idleOutputs = [];
     private bool _isFlushQueued;
 
     internal ActorPoller(NetPollExtension extension, Poller poller)
@@ -80,6 +84,18 @@ internal sealed class ActorPoller : IPollerWork
 
         _toFlush.Clear();
         WriteScratchUsed = 0;
+    }
+
+    /// <summary>An empty queue for a connection whose output must wait.</summary>
+    internal OutputQueue RentOutput() => _idleOutputs.TryPop(out OutputQueue? output) ? output : new OutputQueue();
+
+    /// <summary>Takes an empty queue back.</summary>
+    internal void ReturnOutput(OutputQueue output)
+    {
+        if (_idleOutputs.Count < MaxIdleOutputs && !output.HasGrown)
+        {
+            _idleOutputs.Push(output);
+        }
     }
 
     /// <inheritdoc/>

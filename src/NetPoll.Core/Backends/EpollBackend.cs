@@ -7,7 +7,8 @@ namespace NetPoll.Core.Backends;
 /// <remarks>Go: <c>runtime/netpoll_epoll.go</c>.</remarks>
 internal sealed class EpollBackend : IPollBackend
 {
-    private const uint Interest = Libc.EPOLLIN | Libc.EPOLLOUT | Libc.EPOLLRDHUP | Libc.EPOLLET;
+    // PRI, which Go does not ask for: a short read stands for an empty socket here, and an urgent mark makes reads short.
+    private const uint Interest = Libc.EPOLLIN | Libc.EPOLLPRI | Libc.EPOLLOUT | Libc.EPOLLRDHUP | Libc.EPOLLET;
 
     private readonly EpollEventBuffer _buffer;
     private readonly int _epoll;
@@ -102,6 +103,11 @@ internal sealed class EpollBackend : IPollBackend
         if ((mask & Libc.EPOLLIN) != 0)
         {
             flags |= PollEventFlags.Read;
+        }
+
+        if ((mask & Libc.EPOLLPRI) != 0)
+        {
+            flags |= PollEventFlags.Urgent;
         }
 
         if ((mask & Libc.EPOLLOUT) != 0)

@@ -50,8 +50,14 @@ internal readonly struct IoResult
 
     /// <summary>The exception that users get for a failure: the system's error inside, and both its names in the message.</summary>
     /// <param name="subject">What was done, and to whom.</param>
-    internal IOException ToException(string subject) => new($"{subject}: {Error} (errno {NativeError}).", new SocketException((int)Error));
+    internal IOException ToException(string subject) => new(Describe(subject), new SocketException((int)Error));
+
+    /// <summary>As <see cref="ToException"/>, for a write that had moved so many bytes before.</summary>
+    internal WriteFailedException ToWriteException(string subject, long bytesWritten) =>
+        new(Describe(subject), new SocketException((int)Error)) { BytesTransferred = bytesWritten };
 
     /// <inheritdoc/>
     public override string ToString() => IsSuccess ? $"{Count} bytes" : $"{Error} (errno {NativeError})";
+
+    private string Describe(string subject) => $"{subject}: {Error} (errno {NativeError}).";
 }

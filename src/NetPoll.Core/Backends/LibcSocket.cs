@@ -8,16 +8,17 @@ internal sealed class LibcSocket : PollableSocket
 {
     // Constant until Close, which the last user calls; -1 afterwards, so that a late call meets EBADF and never somebody else's socket.
     private int _descriptor;
+    private readonly CompactEndPoint _remote;
 
     internal LibcSocket(int descriptor, IPEndPoint? remoteEndPoint)
     {
         _descriptor = descriptor;
-        RemoteEndPoint = remoteEndPoint;
+        _remote = new CompactEndPoint(remoteEndPoint);
     }
 
     internal override int Descriptor => _descriptor;
 
-    internal override IPEndPoint? RemoteEndPoint { get; }
+    internal override IPEndPoint? RemoteEndPoint => _remote.ToEndPoint();
 
     internal override IPEndPoint? LocalEndPoint
     {

@@ -29,4 +29,7 @@ internal enum PollEventFlags
 
     /// <summary>The error was all that the system reported: the descriptor is in a state that cannot be waited on.</summary>
     ErrorOnly = 32,
+
+    /// <summary>TCP's urgent mark stands in the stream: a read stops short of it, whatever lies behind.</summary>
+    Urgent = 64,
 }

@@ -8,7 +8,7 @@ namespace NetPoll.Core.Backends;
 /// simulated one can return a short count or any error. Operations are called by one owner per direction; <see cref="Close"/> once, by
 /// the last user.
 /// </remarks>
-internal abstract class PollableSocket
+internal abstract class PollableSocket : IConnectionTransport
 {
     /// <summary>The system's number, or -1 where there is none. For diagnostics and for the backend of the same kind.</summary>
     internal abstract int Descriptor { get; }
@@ -16,8 +16,11 @@ internal abstract class PollableSocket
     /// <summary>The address that the socket is bound to; null when it is not bound or closed.</summary>
     internal abstract IPEndPoint? LocalEndPoint { get; }
 
-    /// <summary>The peer's address as it was when the connection was made; null on a listener.</summary>
+    /// <summary>The peer's address as it was when the connection was made; null on a listener. A new object each time.</summary>
     internal abstract IPEndPoint? RemoteEndPoint { get; }
+
+    /// <summary>What it is, for diagnostics.</summary>
+    internal virtual PollKind Kind => RemoteEndPoint is null ? PollKind.Listener : PollKind.Socket;
 
     /// <summary>Reads what is there; 0 bytes are the end of the stream.</summary>
     internal abstract IoResult Read(Span<byte> buffer);
@@ -49,6 +52,50 @@ internal abstract class PollableSocket
 
     /// <summary>Closes the socket. Exactly once; never retried.</summary>
     internal abstract IoResult Close();
+
+    /// <inheritdoc/>
+    IPEndPoint? IConnectionTransport.LocalEndPoint => LocalEndPoint;
+
+    /// <inheritdoc/>
+    IPEndPoint? IConnectionTransport.RemoteEndPoint => RemoteEndPoint;
+
+    /// <inheritdoc/>
+    IoResult IConnectionTransport.TryRead(Span<byte> buffer) => Read(buffer);
+
+    /// <inheritdoc/>
+    IoResult IConnectionTransport.TryWrite(ReadOnlySpan<byte> buffer) => Write(buffer);
+
+    /// <inheritdoc/>
+    IoResult IConnectionTransport.TryWriteVectored(ReadOnlySpan<ReadOnlyMemory<byte>> buffers) => WriteVectored(buffers);
+
+    // The same two questions that end a connection attempt: the error that the socket holds, and whether it has a peer.
+
+    /// <inheritdoc/>
+    IoResult IConnectionTransport.CheckPeer() => FinishConnect();
+
+    /// <inheritdoc/>
+    IoResult IConnectionTransport.ShutdownWrite() => Shutdown(PollMode.Write);
+
+    /// <inheritdoc/>
+    void IConnectionTransport.Close(bool reset)
+    {
+        if (reset)
+        {
+            _ = SetOption(SocketSetting.LingerSeconds, 0);
+        }
+
+        _ = Close();
+    }
+}
+
+/// <summary>What is polled.</summary>
+internal enum PollKind
+{
+    /// <summary>A connection, or an attempt at one.</summary>
+    Socket,
+
+    /// <summary>A socket that listens.</summary>
+    Listener,
 }
 
 /// <summary>The options that this library sets.</summary>

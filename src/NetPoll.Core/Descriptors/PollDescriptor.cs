@@ -32,7 +32,7 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     private PollSlot _write;
     private IPollWaiter? _hangupWatcher;
     private WeakReference<IDescriptorUser>? _user;
-    private bool _hangupSeen;
+    private bool _mayReadShort;
     private bool _isWatched;
 
     // Closing is what everybody sees; a poller that stops sets it too. Evicted is what the owner does, once, before he releases.
@@ -57,6 +57,9 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     /// <summary>The socket that is polled; null while the descriptor is free.</summary>
     internal PollableSocket? Socket { get; private set; }
 
+    /// <summary>What is polled, for diagnostics; null while the descriptor is free.</summary>
+    internal PollKind? Kind => Socket?.Kind;
+
     /// <summary>Who does the operations, for snapshots; kept weakly, so that a forgotten handle can be collected.</summary>
     internal IDescriptorUser? User
     {
@@ -77,8 +80,10 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     /// <summary>The published bits. Any thread. Go: <c>pollDesc.info</c>.</summary>
     internal PollInfo Info => new(Volatile.Read(ref _info));
 
-    /// <summary>Whether the system ever reported a hang-up or an error: a short read then does not mean that nothing is left.</summary>
-    internal bool HangupSeen => Volatile.Read(ref _hangupSeen);
+    /// <summary>
+    /// Whether the system ever reported a hang-up, an error or an urgent mark: a short read then does not mean that nothing is left.
+    /// </summary>
+    internal bool MayReadShort => Volatile.Read(ref _mayReadShort);
 
     internal bool HasReader => _read.HasWaiter;
 
@@ -86,7 +91,7 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
 
     /// <inheritdoc/>
     public override string ToString() =>
-        $"descriptor {Index} (socket {Socket?.Descriptor}, {Socket?.LocalEndPoint} <- {Socket?.RemoteEndPoint}): reader {_read}, writer {_write}, {Info}";
+        $"descriptor {Index} ({Kind} {Socket?.Descriptor}, {Socket?.LocalEndPoint} <- {Socket?.RemoteEndPoint}): reader {_read}, writer {_write}, {Info}";
 
     /// <summary>Begins a tenancy. Go: the locked part of <c>poll_runtime_pollOpen</c>.</summary>
     internal void Open(PollableSocket socket)
@@ -105,7 +110,7 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
             _isClosing = false;
             _isEvicted = false;
             _hangupWatcher = null;
-            Volatile.Write(ref _hangupSeen, false);
+            Volatile.Write(ref _mayReadShort, false);
             ResetDeadlines();
             SetEventError(false, 0);
             PublishInfo();
@@ -282,10 +287,14 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     {
         PollSignals hangup = PollSignals.None;
         IPollWaiter? watcher = null;
-        if ((flags & (PollEventFlags.ReadHangup | PollEventFlags.Hangup | PollEventFlags.Error)) != 0)
+        if ((flags & (PollEventFlags.ReadHangup | PollEventFlags.Hangup | PollEventFlags.Error | PollEventFlags.Urgent)) != 0)
         {
             // Before the slots: a reader that is freed by this event must not take a short read for the end.
-            Volatile.Write(ref _hangupSeen, true);
+            Volatile.Write(ref _mayReadShort, true);
+        }
+
+        if ((flags & (PollEventFlags.ReadHangup | PollEventFlags.Hangup | PollEventFlags.Error)) != 0)
+        {
             hangup = PollSignals.Hangup;
             watcher = Volatile.Read(ref _hangupWatcher);
         }

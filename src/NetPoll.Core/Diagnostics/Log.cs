@@ -5,8 +5,8 @@ namespace NetPoll.Core.Diagnostics;
 /// <summary>What the pollers report. Event ids 1 to 99; an id that goes out of use stays reserved.</summary>
 internal static partial class Log
 {
-    [LoggerMessage(1, LogLevel.Information, "Started {Count} pollers on {Backend}; this process may open {DescriptorLimit} descriptors")]
-    internal static partial void GroupStarted(ILogger logger, int count, string backend, long descriptorLimit);
+    [LoggerMessage(1, LogLevel.Information, "Started {Group}: {Count} pollers on {Backend}; this process may open {DescriptorLimit} descriptors")]
+    internal static partial void GroupStarted(ILogger logger, string group, int count, string backend, long descriptorLimit);
 
     [LoggerMessage(2, LogLevel.Error, "Work on {Poller} threw; the poller goes on")]
     internal static partial void WorkFailed(ILogger logger, Exception exception, string poller);

@@ -3,6 +3,7 @@ using System.Diagnostics.Metrics;
 namespace NetPoll.Core.Diagnostics;
 
 /// <summary>The meter <c>NetPoll.Core</c>: what every poller of the process does, read when somebody listens.</summary>
+/// <remarks>Each figure has the tag <c>netpoll.group</c>, and those of a poller <c>netpoll.poller</c>.</remarks>
 internal static class PollerMetrics
 {
     private static readonly Meter Meter = new("NetPoll.Core");
@@ -51,9 +52,9 @@ internal static class PollerMetrics
         }
     }
 
-    internal static void ConnectionShed() => Shed.Add(1);
+    internal static void ConnectionShed(string group) => Shed.Add(1, Tag(group));
 
-    internal static void Stalled(string poller) => Stalls.Add(1, Tag(poller));
+    internal static void Stalled(Poller poller) => Stalls.Add(1, Tag(poller.Group), Tag(poller));
 
     private static void Gauge(string name, string unit, string description, Func<PollerSnapshot, long> figure) =>
         _ = Meter.CreateObservableUpDownCounter(name, () => Measure(figure), unit, description);
@@ -70,8 +71,10 @@ internal static class PollerMetrics
             pollers = [.. Live];
         }
 
-        return pollers.Select(poller => new Measurement<T>(figure(poller.Snapshot()), Tag(poller.Name)));
+        return pollers.Select(poller => new Measurement<T>(figure(poller.Snapshot()), Tag(poller.Group), Tag(poller)));
     }
 
-    private static KeyValuePair<string, object?> Tag(string poller) => new("netpoll.poller", poller);
+    private static KeyValuePair<string, object?> Tag(string group) => new("netpoll.group", group);
+
+    private static KeyValuePair<string, object?> Tag(Poller poller) => new("netpoll.poller", poller.Name);
 }

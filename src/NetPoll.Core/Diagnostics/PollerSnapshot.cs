@@ -1,6 +1,7 @@
 namespace NetPoll.Core;
 
 /// <summary>A poller's figures at one moment; they may be a moment old, and are never negative.</summary>
+/// <param name="Group">The name of the poller's group.</param>
 /// <param name="Poller">The poller's name.</param>
 /// <param name="Monitored">Descriptors that are taken in, those included that are just being opened or closed.</param>
 /// <param name="Opening">Of these, the ones that the system does not watch yet.</param>
@@ -20,6 +21,7 @@ namespace NetPoll.Core;
 /// <param name="LongestTurn">The longest time between two waits.</param>
 /// <remarks>Go: <c>netpollWaiters</c> and the counts around it.</remarks>
 public sealed record PollerSnapshot(
+    string Group,
     string Poller,
     int Monitored,
     int Opening,

@@ -56,7 +56,7 @@ internal sealed class StallDetector : IDisposable
             // Once a turn, with what runs at this moment: the work that holds the thread, unless it has just ended.
             reported = turn;
             Log.PollerStalled(_logger, poller.Name, TimeSpan.FromTicks(held / 100), poller.CurrentWork ?? "work that has just ended");
-            PollerMetrics.Stalled(poller.Name);
+            PollerMetrics.Stalled(poller);
         }
     }
 }

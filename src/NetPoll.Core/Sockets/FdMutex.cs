@@ -14,7 +14,8 @@ namespace NetPoll.Core.Sockets;
 /// bits 43..62  waiters for the write lock
 /// </code>
 /// Reads take the read lock, writes the write lock, for the whole operation with its waits; everything else takes a reference. A waiter
-/// holds no reference. Unlocking hands nothing over: the woken waiter competes. Go: <c>internal/poll.fdMutex</c>.
+/// holds no reference. Unlocking hands nothing over: the woken waiter competes. Go: <c>internal/poll.fdMutex</c>; that a waiter may leave
+/// the queue again is ours, since Go's waits cannot be cancelled.
 /// </remarks>
 internal struct FdMutex
 {
@@ -31,9 +32,12 @@ internal struct FdMutex
     private ulong _state;
     // Word     as drawn above.
     // Writers  any thread, by CAS only.
-    // Race     close against a lock or a reference that is being taken; unlock against a waiter that counts itself in.
+    // Race     close against a lock or a reference that is being taken; unlock against a waiter that counts itself in, or out because
+    //          it was cancelled.
     // Order    every change is one CAS of the whole word, so each sees all earlier ones; the semaphores keep a release that comes
-    //          before its wait.
+    //          before its wait. As many wait in a direction as the word counts, the semaphore holds, and those are about to release
+    //          who have counted somebody out: so one who leaves takes a count with him or, if there is none, a release. Nobody misses
+    //          that release: without a count all others have one of their own, and who comes later is released by the lock's holder.
     // Proof    FdMutexTests.
 
     // Made by the first waiter; most descriptors never have one.
@@ -174,6 +178,19 @@ internal struct FdMutex
         }
     }
 
+    /// <summary>Takes one out who was counted as waiting and waits no longer: his count, or the release that was meant for him.</summary>
+    internal void LeaveQueue(PollMode mode)
+    {
+        bool isRead = mode == PollMode.Read;
+        SemaphoreSlim turn = (isRead ? _readers : _writers)!;
+        SpinWait spin = default;
+        while (!TryCountOut(isRead ? ReadWaiter : WriteWaiter, isRead ? ReadWaiterMask : WriteWaiterMask) && !turn.Wait(0, CancellationToken.None))
+        {
+            // Somebody has counted him out and is a few instructions before the release.
+            spin.SpinOnce();
+        }
+    }
+
     /// <summary>Leaves a direction's lock and lets one waiter compete for it. Go: <c>fdMutex.rwunlock</c>.</summary>
     /// <returns>True when the descriptor is closed and this was its last user: the caller must destroy it.</returns>
     internal bool Unlock(PollMode mode)
@@ -201,6 +218,23 @@ internal struct FdMutex
                 }
 
                 return (next & (ClosedBit | ReferenceMask)) == ClosedBit;
+            }
+        }
+    }
+
+    private bool TryCountOut(ulong waiter, ulong waiterMask)
+    {
+        while (true)
+        {
+            ulong old = Volatile.Read(ref _state);
+            if ((old & waiterMask) == 0)
+            {
+                return false;
+            }
+
+            if (Interlocked.CompareExchange(ref _state, old - waiter, old) == old)
+            {
+                return true;
             }
         }
     }

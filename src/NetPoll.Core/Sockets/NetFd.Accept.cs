@@ -24,6 +24,29 @@ internal sealed partial class NetFd
         return new AcceptResult(outcome, accepted);
     }
 
+    /// <summary>
+    /// Lets a time pass before the next accept. A close, the read deadline and the token end it at once; connections that come do not.
+    /// </summary>
+    /// <returns>Success when the time has passed; else what ended it.</returns>
+    internal async ValueTask<OperationOutcome> PauseAcceptAsync(TimeSpan time, TimeProvider timeProvider, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource timer = new(time, timeProvider);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, cancellationToken);
+        OperationOutcome outcome;
+        try
+        {
+            // An accept that never has enough: whatever ends one ends this.
+            outcome = await RawAsync(PollMode.Read, static (_, _) => false, state: 0, either.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // In the queue behind another accept.
+            outcome = OperationOutcome.Cancelled;
+        }
+
+        return outcome.IsCancelled && !cancellationToken.IsCancellationRequested ? OperationOutcome.From(IoResult.Success) : outcome;
+    }
+
     /// <summary>Takes a connection from the queue, under the read lock. Connections that died while they waited are passed over.</summary>
     internal IoResult AcceptOnce(out PollableSocket? accepted)
     {

@@ -73,14 +73,15 @@ internal sealed partial class NetFd
     {
         IoResult result = _socket.Read(buffer);
 
-        // A short read is the end only while no hang-up was reported: otherwise the FIN that came with these bytes would be lost.
-        _isDrained = result.WouldBlock || (result.Count > 0 && result.Count < buffer.Length && !Descriptor.HangupSeen);
+        // A short read is the end only while no hang-up was reported, or the FIN that came with these bytes would be lost, and no urgent
+        // mark, at which the system stops though more is there.
+        _isDrained = result.WouldBlock || (result.Count > 0 && result.Count < buffer.Length && !Descriptor.MayReadShort);
         return result;
     }
 
     /// <summary>Writes until all is taken or the system takes no more, under the write lock.</summary>
     /// <returns>Success when all is taken; WouldBlock to come back; else the error, with <paramref name="written"/> telling how far it got.</returns>
-    /// <exception cref="IOException">The system contradicts itself: it took more than it was offered, or nothing without an error.</exception>
+    /// <exception cref="WriteFailedException">The system contradicts itself: it took more than it was offered, or nothing without an error.</exception>
     internal IoResult WriteAll(ReadOnlySpan<byte> buffer, ref int written)
     {
         do
@@ -93,12 +94,12 @@ internal sealed partial class NetFd
 
             if (result.Count > buffer.Length - written)
             {
-                throw new IOException($"The system took {result.Count} bytes where {buffer.Length - written} were offered.");
+                throw WriteFailedException.TookTooMuch(result.Count, buffer.Length - written, written);
             }
 
             if (result.Count == 0 && buffer.Length > 0)
             {
-                throw new EndOfStreamException($"The system took no more after {written} of {buffer.Length} bytes, and told no error.");
+                throw WriteFailedException.TookNothing(written);
             }
 
             written += result.Count;

@@ -145,8 +145,8 @@ internal sealed partial class NetFd : IDescriptorUser
         return OperationOutcome.From(result);
     }
 
-    internal Exception ToException(OperationOutcome outcome, string operation, long bytesTransferred = 0) =>
-        outcome.ToException(operation, (EndPoint?)RemoteEndPoint ?? LocalEndPoint, bytesTransferred);
+    internal Exception ToException(OperationOutcome outcome, string operation, long? bytesWritten = null) =>
+        outcome.ToException(operation, (EndPoint?)RemoteEndPoint ?? LocalEndPoint, bytesWritten);
 
     /// <summary>Leaves a direction's lock; the last user of a closed descriptor destroys it here.</summary>
     internal void Unlock(PollMode mode)
@@ -172,10 +172,22 @@ internal sealed partial class NetFd : IDescriptorUser
                 case LockAttempt.Closed:
                     return false;
                 default:
-                    // One who is cancelled stays counted: some unlock then releases once too often, and the next in line looks in vain, once.
-                    await turn!.WaitAsync(cancellationToken);
+                    await WaitForTurn(turn!, mode, cancellationToken);
                     break;
             }
+        }
+    }
+
+    private async ValueTask WaitForTurn(SemaphoreSlim turn, PollMode mode, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await turn.WaitAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            _mutex.LeaveQueue(mode);
+            throw;
         }
     }
 

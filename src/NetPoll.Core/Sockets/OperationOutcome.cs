@@ -27,8 +27,8 @@ internal readonly record struct OperationOutcome(PollResult Poll, IoResult Io)
     /// <summary>The exception of the awaitable surface.</summary>
     /// <param name="operation">A verb for the message: read, write, accept.</param>
     /// <param name="endPoint">Whom the operation was about.</param>
-    /// <param name="bytesTransferred">Bytes that a write had moved before it ended.</param>
-    internal Exception ToException(string operation, EndPoint? endPoint, long bytesTransferred = 0)
+    /// <param name="bytesWritten">Bytes that a write had moved before it ended; null for every other operation.</param>
+    internal Exception ToException(string operation, EndPoint? endPoint, long? bytesWritten = null)
     {
         if (Failure is not null)
         {
@@ -39,9 +39,9 @@ internal readonly record struct OperationOutcome(PollResult Poll, IoResult Io)
         return Poll switch
         {
             PollResult.Closing => new ObjectDisposedException(nameof(NetConnection), $"{subject}: use of a closed network connection."),
-            PollResult.DeadlineExceeded => new DeadlineExceededException($"{subject}: the deadline has passed.") { BytesTransferred = bytesTransferred },
+            PollResult.DeadlineExceeded => new DeadlineExceededException($"{subject}: the deadline has passed.") { BytesTransferred = bytesWritten ?? 0 },
             PollResult.NotPollable => new IOException($"{subject}: the system reports a state that cannot be waited on."),
-            _ => Io.ToException(subject),
+            _ => bytesWritten is { } count ? Io.ToWriteException(subject, count) : Io.ToException(subject),
         };
     }
 }

@@ -148,9 +148,9 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
     }
 
     /// <summary>The exception of the awaitable surface.</summary>
-    protected Exception ToException(OperationOutcome outcome, string operation, long bytesTransferred = 0) => outcome.IsCancelled
+    protected Exception ToException(OperationOutcome outcome, string operation, long? bytesWritten = null) => outcome.IsCancelled
         ? new OperationCanceledException(_token)
-        : Fd.ToException(outcome, operation, bytesTransferred);
+        : Fd.ToException(outcome, operation, bytesWritten);
 
     /// <summary>Parks first, since the caller has just seen that it would block.</summary>
     /// <returns>True: done without waiting; the caller holds the lock. False: parked, and nothing of this object may be touched.</returns>

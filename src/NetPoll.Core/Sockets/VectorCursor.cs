@@ -88,7 +88,7 @@ internal struct VectorCursor
     }
 
     /// <summary>Writes once. Nothing left is a success of 0 bytes.</summary>
-    /// <exception cref="IOException">The system contradicts itself: it took more than it was offered, or nothing without an error.</exception>
+    /// <exception cref="WriteFailedException">The system contradicts itself: it took more than it was offered, or nothing without an error.</exception>
     internal IoResult WriteOnce(PollableSocket socket)
     {
         ReadOnlyMemory<byte>[] vectors = ArrayPool<ReadOnlyMemory<byte>>.Shared.Rent(Math.Clamp(_buffers.Length - _index, 1, MaxVectors));
@@ -118,12 +118,12 @@ internal struct VectorCursor
 
         if (result.Count > offered)
         {
-            throw new IOException($"The system took {result.Count} bytes where {offered} were offered.");
+            throw WriteFailedException.TookTooMuch(result.Count, offered, Consumed);
         }
 
         if (result.IsSuccess && result.Count == 0)
         {
-            throw new EndOfStreamException($"The system took no more after {Consumed} bytes, and told no error.");
+            throw WriteFailedException.TookNothing(Consumed);
         }
 
         Consume(result.Count);

@@ -8,7 +8,7 @@ namespace NetPoll.Actors.Tests.Connections;
 public sealed class OutputQueueTests
 {
     private readonly ScriptedTransport _transport = new();
-    private OutputQueue _queue;
+    private readonly OutputQueue _queue = new();
 
     [Fact]
     public void Small_pieces_leave_with_one_call()

@@ -1,4 +1,4 @@
-using NetPoll.Actors.Connections;
+using System.Net;
 using NetPoll.Core.Backends;
 
 namespace NetPoll.Actors.Tests.Support;
@@ -19,6 +19,10 @@ internal sealed class ScriptedTransport : IConnectionTransport
 
     /// <summary>The most buffers that one call was given.</summary>
     public int MostBuffers { get; private set; }
+
+    public IPEndPoint? LocalEndPoint => null;
+
+    public IPEndPoint? RemoteEndPoint => null;
 
     public IoResult TryRead(Span<byte> buffer) => IoResult.TryAgain;
 

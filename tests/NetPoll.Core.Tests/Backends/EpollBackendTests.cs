@@ -28,7 +28,9 @@ public sealed class EpollBackendTests : IDisposable
     [InlineData(
         Libc.EPOLLIN | Libc.EPOLLOUT | Libc.EPOLLRDHUP,
         PollEventFlags.Read | PollEventFlags.Write | PollEventFlags.ReadHangup)]
-    [InlineData(0x2u, PollEventFlags.None)]
+    [InlineData(Libc.EPOLLPRI | Libc.EPOLLIN, PollEventFlags.Read | PollEventFlags.Urgent)]
+    [InlineData(Libc.EPOLLPRI, PollEventFlags.Urgent)]
+    [InlineData(0x200u, PollEventFlags.None)]
     public void NP122_The_kernel_s_mask_is_told_in_the_state_machine_s_words(uint mask, object expected)
     {
         Assert.Equal((PollEventFlags)expected, EpollBackend.Translate(mask));

@@ -15,6 +15,7 @@ public sealed class PollerMetricsTests : IDisposable
 {
     private readonly MeterListener _listener = new();
     private readonly ConcurrentDictionary<string, (double Sum, string? Unit, string? Poller)> _figures = new();
+    private readonly ConcurrentDictionary<(string Name, string? Group), double> _byGroup = new();
 
     public PollerMetricsTests()
     {
@@ -65,6 +66,21 @@ public sealed class PollerMetricsTests : IDisposable
     }
 
     [Fact]
+    public async Task Two_groups_of_a_process_are_told_apart()
+    {
+        await using ScriptedPoller players = new(static options => options.Name = "players");
+        await using ScriptedPoller guests = new(static options => options.Name = "guests");
+        players.Open(new ScriptedSocket());
+        guests.Open(new ScriptedSocket());
+        guests.Open(new ScriptedSocket());
+
+        Measure();
+
+        Assert.Equal(1, _byGroup[("netpoll.poller.descriptors", "players")]);
+        Assert.Equal(2, _byGroup[("netpoll.poller.descriptors", "guests")]);
+    }
+
+    [Fact]
     public async Task A_connection_that_is_shed_is_counted()
     {
         await using ScriptedPoller world = new();
@@ -74,7 +90,7 @@ public sealed class PollerMetricsTests : IDisposable
 
         await using NetConnection connection = await listener.AcceptAsync();
 
-        Assert.Equal(1, _figures["netpoll.listener.shed"].Sum);
+        Assert.Equal(1, _byGroup[("netpoll.listener.shed", world.Group.Name)]);
     }
 
     [Fact]
@@ -92,7 +108,7 @@ public sealed class PollerMetricsTests : IDisposable
 
         CapturedLog.Entry report = Assert.Single(world.Log.Entries, static entry => entry.Message.Contains(nameof(HoldTheThread), StringComparison.Ordinal));
         Assert.Contains("poller-0", report.Message, StringComparison.Ordinal);
-        Assert.True(_figures["netpoll.poller.stalls"].Sum >= 1);
+        Assert.True(_byGroup[("netpoll.poller.stalls", world.Group.Name)] >= 1);
         Assert.Equal(0, world.Poller.TurnStartedAt);
         Assert.True(world.Poller.Snapshot().LongestTurn >= TimeSpan.FromMilliseconds(20));
     }
@@ -125,6 +141,7 @@ public sealed class PollerMetricsTests : IDisposable
     private Dictionary<string, double> Measure()
     {
         _figures.Clear();
+        _byGroup.Clear();
         _listener.RecordObservableInstruments();
         return _figures.ToDictionary(static figure => figure.Key, static figure => figure.Value.Sum);
     }
@@ -132,10 +149,14 @@ public sealed class PollerMetricsTests : IDisposable
     private void Note(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
         string? poller = null;
+        string? group = null;
         foreach (KeyValuePair<string, object?> tag in tags)
         {
             poller = tag.Key == "netpoll.poller" ? (string?)tag.Value : poller;
+            group = tag.Key == "netpoll.group" ? (string?)tag.Value : group;
         }
+
+        _byGroup.AddOrUpdate((instrument.Name, group), value, (_, earlier) => earlier + value);
 
         _figures.AddOrUpdate(
             instrument.Name,

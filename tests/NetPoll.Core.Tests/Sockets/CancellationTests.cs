@@ -63,6 +63,33 @@ public sealed class CancellationTests
     }
 
     [Fact]
+    public async Task NP022_An_operation_that_is_cancelled_in_the_queue_for_its_turn_leaves_it_to_those_behind()
+    {
+        await using ScriptedPoller world = new();
+        ScriptedSocket socket = new();
+        NetFd fd = world.Open(socket);
+        using CancellationTokenSource source = new();
+        Task<int> first = fd.ReadAsync(new byte[1]).AsTask();
+        Task<int> second = fd.ReadAsync(new byte[1], source.Token).AsTask();
+        Task<int> third = fd.ReadAsync(new byte[1]).AsTask();
+
+        await source.CancelAsync();
+
+        Assert.Equal(source.Token, (await AssertCancelled(second)).CancellationToken);
+        Assert.False(first.IsCompleted || third.IsCompleted);
+        foreach (Task<int> read in new[] { first, third })
+        {
+            await Eventually.True("the next one waits", () => world.Poller.Snapshot().ReadersParked == 1);
+            socket.ThenReads(1);
+            world.Backend.Inject(socket, Edge);
+            Assert.Equal(1, await read.WaitAsync(Limit, Cancellation));
+        }
+
+        Assert.Equal(0, fd.OperationsInProgress);
+        await fd.CloseAsync().WaitAsync(Limit, Cancellation);
+    }
+
+    [Fact]
     public async Task NP022_A_token_that_is_cancelled_ends_its_wait_and_leaves_the_deadlines_and_the_next_wait_alone()
     {
         await using Loopback pair = await Loopback.ConnectAsync();

@@ -196,6 +196,149 @@ public sealed class FdMutexTests
     }
 
     [Fact]
+    public void One_who_leaves_the_queue_is_not_released_afterwards()
+    {
+        _mutex.TryLock(PollMode.Read);
+        _mutex.TryLock(PollMode.Write);
+        SemaphoreSlim readers = Enqueue(PollMode.Read, 2);
+        SemaphoreSlim writers = Enqueue(PollMode.Write, 1);
+
+        _mutex.LeaveQueue(PollMode.Read);
+        _mutex.LeaveQueue(PollMode.Read);
+
+        Assert.False(_mutex.Unlock(PollMode.Read));
+        Assert.False(_mutex.Unlock(PollMode.Write));
+        Assert.Equal(0, readers.CurrentCount);
+        Assert.Equal(1, writers.CurrentCount);
+        Assert.True(_mutex.TryLock(PollMode.Read));
+    }
+
+    [Fact]
+    public void One_who_leaves_when_his_turn_has_come_takes_it_with_him_and_no_other_s()
+    {
+        _mutex.TryLock(PollMode.Write);
+        SemaphoreSlim turn = Enqueue(PollMode.Write, 2);
+        _mutex.Unlock(PollMode.Write);
+
+        // One is counted still, and one release is there: whoever leaves, the other has his turn.
+        _mutex.LeaveQueue(PollMode.Write);
+        Assert.Equal(1, turn.CurrentCount);
+        _mutex.LeaveQueue(PollMode.Write);
+
+        Assert.Equal(0, turn.CurrentCount);
+        Assert.True(_mutex.TryLock(PollMode.Write));
+        _mutex.Unlock(PollMode.Write);
+        Assert.Equal(0, turn.CurrentCount);
+    }
+
+    [Fact]
+    public void One_who_leaves_after_the_close_takes_the_release_of_the_close_with_him()
+    {
+        _mutex.TryLock(PollMode.Read);
+        SemaphoreSlim turn = Enqueue(PollMode.Read, 3);
+        _mutex.AddReferenceAndClose();
+
+        _mutex.LeaveQueue(PollMode.Read);
+
+        Assert.Equal(2, turn.CurrentCount);
+        Assert.False(_mutex.RemoveReference());
+        Assert.True(_mutex.Unlock(PollMode.Read));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void One_who_leaves_while_the_lock_is_left_or_closed_leaves_nothing_behind(bool isClose)
+    {
+        SemaphoreSlim turn = null!;
+        Race.Run(
+            StressScale.Rounds(20_000),
+            prepare: () =>
+            {
+                _mutex = default;
+                _mutex.TryLock(PollMode.Read);
+                turn = Enqueue(PollMode.Read, 2);
+            },
+            here: () =>
+            {
+                if (isClose)
+                {
+                    Assert.True(_mutex.AddReferenceAndClose());
+                }
+                else
+                {
+                    Assert.False(_mutex.Unlock(PollMode.Read));
+                }
+            },
+            there: () => _mutex.LeaveQueue(PollMode.Read),
+            check: () =>
+            {
+                // The other's turn, and nobody's beside it.
+                Assert.Equal(1, turn.CurrentCount);
+                _mutex.LeaveQueue(PollMode.Read);
+                Assert.Equal(0, turn.CurrentCount);
+            });
+    }
+
+    [Fact]
+    public async Task Waiters_that_are_cancelled_at_random_keep_nobody_from_the_lock_and_leave_nothing_behind()
+    {
+        int rounds = StressScale.Rounds(10_000);
+        int seed = Seed.Next();
+        CancellationTokenSource[] tokens = [.. Enumerable.Range(0, 8).Select(static _ => new CancellationTokenSource())];
+        bool isOver = false;
+        long held = 0;
+        long cancelled = 0;
+        Task canceller = Task.Run(
+            () =>
+            {
+                Random random = new(seed);
+                while (!Volatile.Read(ref isOver))
+                {
+                    int victim = random.Next(tokens.Length);
+                    using CancellationTokenSource old = Interlocked.Exchange(ref tokens[victim], new CancellationTokenSource());
+                    old.Cancel();
+                }
+            },
+            TestContext.Current.CancellationToken);
+
+        await Task.WhenAll(Enumerable.Range(0, tokens.Length).Select(worker => Task.Run(async () =>
+        {
+            for (int round = 0; round < rounds; round++)
+            {
+                try
+                {
+                    await Lock(PollMode.Read, Volatile.Read(ref tokens[worker]));
+                }
+                catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException)
+                {
+                    Interlocked.Increment(ref cancelled);
+                    continue;
+                }
+
+                Assert.Equal(1, Interlocked.Increment(ref held));
+                if (round % 4 == 0)
+                {
+                    await Task.Yield();
+                }
+
+                Assert.Equal(0, Interlocked.Decrement(ref held));
+                Assert.False(_mutex.Unlock(PollMode.Read));
+            }
+        }))).WaitAsync(TimeSpan.FromSeconds(120), TestContext.Current.CancellationToken);
+        Volatile.Write(ref isOver, true);
+        await canceller;
+        Array.ForEach(tokens, static token => token.Dispose());
+
+        Assert.True(cancelled > 0, "Nobody was cancelled: the test shows nothing.");
+        Assert.True(_mutex.TryLock(PollMode.Read));
+        SemaphoreSlim turn = Enqueue(PollMode.Read, 1);
+        _mutex.LeaveQueue(PollMode.Read);
+        Assert.False(_mutex.Unlock(PollMode.Read));
+        Assert.Equal(0, turn.CurrentCount);
+    }
+
+    [Fact]
     public void A_close_that_races_users_is_destroyed_by_exactly_one_of_them()
     {
         int destroyed = 0;
@@ -241,6 +384,24 @@ public sealed class FdMutexTests
         }
 
         return turn!;
+    }
+
+    // As NetFd does it.
+    private async ValueTask Lock(PollMode mode, CancellationTokenSource source)
+    {
+        CancellationToken cancellation = source.Token;
+        while (_mutex.TryLockOrEnqueue(mode, out SemaphoreSlim? turn) == LockAttempt.Wait)
+        {
+            try
+            {
+                await turn!.WaitAsync(cancellation);
+            }
+            catch (OperationCanceledException)
+            {
+                _mutex.LeaveQueue(mode);
+                throw;
+            }
+        }
     }
 
     private async ValueTask Lock(PollMode mode)

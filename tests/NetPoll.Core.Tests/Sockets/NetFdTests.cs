@@ -283,7 +283,7 @@ public sealed class NetFdTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task NP089_A_write_that_breaks_after_a_part_reports_the_break()
+    public async Task NP089_A_write_that_breaks_after_a_part_reports_the_break_and_how_much_it_wrote()
     {
         _socket.ThenTakes(10).ThenWriteFails(Errno.EAGAIN).ThenWriteFails(Errno.EPIPE);
         Task write = _fd.WriteAsync(new byte[100]).AsTask();
@@ -291,10 +291,25 @@ public sealed class NetFdTests : IAsyncDisposable
         Assert.False(write.IsCompleted);
         _world.Backend.Inject(_socket, PollEventFlags.Write);
 
-        IOException failure = await Assert.ThrowsAsync<IOException>(() => write);
+        WriteFailedException failure = await Assert.ThrowsAsync<WriteFailedException>(() => write);
 
-        Assert.Contains("errno 32", failure.Message, StringComparison.Ordinal);
+        Assert.Equal(10, failure.BytesTransferred);
         Assert.Equal(10, _socket.Written.Length);
+        Assert.Contains("errno 32", failure.Message, StringComparison.Ordinal);
+        System.Net.Sockets.SocketException cause = Assert.IsType<System.Net.Sockets.SocketException>(failure.InnerException);
+        Assert.Equal(System.Net.Sockets.SocketError.Shutdown, cause.SocketErrorCode);
+    }
+
+    [Fact]
+    public async Task NP089_A_write_that_breaks_without_having_waited_tells_how_much_it_wrote()
+    {
+        _socket.ThenTakes(10).ThenTakes(7).ThenWriteFails(Errno.EPIPE).ThenWriteFails(Errno.ECONNRESET);
+
+        WriteFailedException failure = await Assert.ThrowsAsync<WriteFailedException>(async () => await _fd.WriteAsync(new byte[100]));
+        Assert.Equal(17, failure.BytesTransferred);
+
+        failure = await Assert.ThrowsAsync<WriteFailedException>(async () => await _fd.WriteAsync(new byte[100]));
+        Assert.Equal(0, failure.BytesTransferred);
     }
 
     [Fact]
@@ -327,8 +342,10 @@ public sealed class NetFdTests : IAsyncDisposable
         await _world.Asleep();
         _world.Backend.Inject(_socket, PollEventFlags.Write);
 
-        IOException failure = await Assert.ThrowsAsync<IOException>(() => write.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+        WriteFailedException failure = await Assert.ThrowsAsync<WriteFailedException>(
+            () => write.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
 
+        Assert.Equal(afterWaiting ? 4 : 0, failure.BytesTransferred);
         Assert.Contains(afterWaiting ? "took 7 bytes where 6" : "took 11 bytes where 10", failure.Message, StringComparison.Ordinal);
         await AssertUnlocked();
     }
@@ -349,10 +366,12 @@ public sealed class NetFdTests : IAsyncDisposable
         await _world.Asleep();
         _world.Backend.Inject(_socket, PollEventFlags.Write);
 
-        EndOfStreamException failure = await Assert.ThrowsAsync<EndOfStreamException>(
+        WriteFailedException failure = await Assert.ThrowsAsync<WriteFailedException>(
             () => write.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
 
-        Assert.Contains("after 4 of 10 bytes", failure.Message, StringComparison.Ordinal);
+        Assert.Equal(4, failure.BytesTransferred);
+        Assert.Contains("after 4 bytes", failure.Message, StringComparison.Ordinal);
+        Assert.IsType<EndOfStreamException>(failure.InnerException);
         await AssertUnlocked();
     }
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using NetPoll.Core.Backends;
+using NetPoll.Core.Interop;
 using NetPoll.Core.Sockets;
 using NetPoll.Core.Tests.Support;
 using NetPoll.Tests;
@@ -144,6 +145,27 @@ public sealed class VectorCursorTests
     }
 
     [Fact]
+    public async Task NP089_A_vectored_write_that_breaks_tells_how_much_it_wrote()
+    {
+        await using ScriptedPoller world = new();
+        ScriptedSocket socket = new();
+        NetFd fd = world.Open(socket);
+        socket.ThenTakes(4).ThenWriteFails(ScriptedSocket.WouldBlock).ThenTakes(1).ThenWriteFails(Errno.EPIPE);
+        Task write = fd.WriteAsync(Parse("foo|bar|baz"), CancellationToken.None).AsTask();
+        await world.Asleep();
+        world.Backend.Inject(socket, Edge);
+
+        WriteFailedException failure = await Assert.ThrowsAsync<WriteFailedException>(() => write.WaitAsync(Limit, Cancellation));
+        Assert.Equal(5, failure.BytesTransferred);
+
+        socket.ThenTakes(3).ThenWriteFails(Errno.ECONNRESET);
+        failure = await Assert.ThrowsAsync<WriteFailedException>(
+            async () => await fd.WriteAsync(Parse("foo|bar"), CancellationToken.None));
+        Assert.Equal(3, failure.BytesTransferred);
+        Assert.Contains("errno 104", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task NP089_A_vectored_write_that_times_out_tells_how_much_it_wrote()
     {
         await using ScriptedPoller world = new();
@@ -179,7 +201,7 @@ public sealed class VectorCursorTests
             await world.Asleep();
             world.Backend.Inject(socket, Edge);
 
-            await Assert.ThrowsAnyAsync<IOException>(() => write.WaitAsync(Limit, Cancellation));
+            await Assert.ThrowsAsync<WriteFailedException>(() => write.WaitAsync(Limit, Cancellation));
             Assert.Equal(0, fd.OperationsInProgress);
         }
     }

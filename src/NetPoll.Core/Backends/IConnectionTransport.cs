@@ -1,11 +1,20 @@
-using NetPoll.Core.Backends;
+using System.Net;
 
-namespace NetPoll.Actors.Connections;
+namespace NetPoll.Core.Backends;
 
 /// <summary>What carries a connection's bytes: plain TCP, or whatever sits between it and the handler. Nothing here blocks.</summary>
-/// <remarks>The connection's turn only, except the construction.</remarks>
+/// <remarks>
+/// Plain TCP is the socket itself: every idle connection would pay for an object in between, and every message for its cache line. The
+/// connection's turn only, except the construction.
+/// </remarks>
 internal interface IConnectionTransport
 {
+    /// <summary>Our side's address; null once closed.</summary>
+    IPEndPoint? LocalEndPoint { get; }
+
+    /// <summary>The peer's address as it was when the connection was made.</summary>
+    IPEndPoint? RemoteEndPoint { get; }
+
     /// <summary>Reads what is there; 0 bytes are the end.</summary>
     IoResult TryRead(Span<byte> buffer);
 
