@@ -46,6 +46,7 @@ internal sealed partial class Connection
         }
         else
         {
+            CountMessageSent(home);
             Uncork(home);
             WriteOrQueue(home, bytes);
         }
@@ -66,7 +67,9 @@ internal sealed partial class Connection
             Uncork(home);
             if (payload.Length > 0)
             {
-                Output(home).Append(payload);
+                CountMessageSent(home);
+                Output(home).Append(payload, home.Poller.Now);
+                home.Traffic.QueuedBytes += payload.Length;
                 AfterQueued(home);
             }
         }
@@ -88,6 +91,7 @@ internal sealed partial class Connection
         ActorPoller home = Home;
         _corkedBytes += size;
         home.WriteScratchUsed = _corkedAt + _corkedBytes;
+        CountMessageSent(home);
         FlushLater(home);
     }
 
@@ -155,7 +159,7 @@ internal sealed partial class Connection
             IoResult result = _transport.TryWrite(bytes);
             if (result.IsSuccess)
             {
-                BytesSent += result.Count;
+                CountSent(home, result.Count);
                 bytes = bytes[result.Count..];
             }
             else if (!result.WouldBlock)
@@ -167,7 +171,8 @@ internal sealed partial class Connection
 
         if (!bytes.IsEmpty)
         {
-            Output(home).Append(bytes);
+            Output(home).Append(bytes, home.Poller.Now);
+            home.Traffic.QueuedBytes += bytes.Length;
             AfterQueued(home);
         }
     }
@@ -185,7 +190,8 @@ internal sealed partial class Connection
         while (!output.IsEmpty)
         {
             IoResult result = output.WriteOnce(_transport);
-            BytesSent += result.Count;
+            CountSent(home, result.Count);
+            home.Traffic.QueuedBytes -= result.Count;
             if (result.WouldBlock)
             {
                 WaitForRoom(home, hasMoved: BytesSent != before);
@@ -209,6 +215,7 @@ internal sealed partial class Connection
         if (_output is { } output)
         {
             _output = null;
+            home.Traffic.QueuedBytes -= output.Bytes;
             output.Clear();
             home.ReturnOutput(output);
         }

@@ -231,7 +231,7 @@ internal sealed partial class Connection
             }
 
             _mustOfferAgain = false;
-            OfferKept();
+            OfferKept(Home);
         }
 
         if (isReady)
@@ -288,15 +288,15 @@ internal sealed partial class Connection
 
     private void Deliver(ActorPoller home, Span<byte> read)
     {
-        BytesReceived += read.Length;
+        CountReceived(home, read.Length);
         if (!_input.IsEmpty)
         {
             _input.Extend(read.Length);
-            OfferKept();
+            OfferKept(home);
             return;
         }
 
-        int consumed = Check(_handler!.Received(read), read.Length);
+        int consumed = Offer(home, read);
         if (consumed < read.Length && _phase <= ConnectionPhase.ReadClosed)
         {
             _input.Keep(read[consumed..]);
@@ -306,10 +306,9 @@ internal sealed partial class Connection
         Poison(home);
     }
 
-    private void OfferKept()
+    private void OfferKept(ActorPoller home)
     {
-        int length = _input.Length;
-        int consumed = Check(_handler!.Received(_input.Bytes), length);
+        int consumed = Offer(home, _input.Bytes);
         if (_phase != ConnectionPhase.Closed)
         {
             _input.Consume(consumed);
@@ -394,9 +393,14 @@ internal sealed partial class Connection
         _hasUnread = true;
     }
 
-    private static int Check(int consumed, int given) => (uint)consumed <= (uint)given
-        ? consumed
-        : throw new InvalidOperationException($"The handler says that it consumed {consumed} bytes; it was given {given}.");
+    private int Offer(ActorPoller home, ReadOnlySpan<byte> bytes)
+    {
+        CountMessagesReceived(home, 1);
+        int consumed = _handler!.Received(bytes);
+        return (uint)consumed <= (uint)bytes.Length
+            ? consumed
+            : throw new InvalidOperationException($"The handler says that it consumed {consumed} bytes; it was given {bytes.Length}.");
+    }
 
     private IOException ToException(string operation, IoResult result) => result.ToException($"{operation} {RemoteEndPoint}");
 

@@ -1,4 +1,5 @@
 using System.Net;
+using NetPoll.Actors.Diagnostics;
 using NetPoll.Actors.Groups;
 using NetPoll.Actors.Pollers;
 using NetPoll.Core;
@@ -12,7 +13,8 @@ namespace NetPoll.Actors.Connections;
 /// <summary>A connection: descriptor, phase, input, output and mailbox in one object. It knows no actor context.</summary>
 /// <remarks>
 /// All state is its poller's thread's; other threads post messages and raise signals. The parts: this file its life,
-/// <c>Connection.Turn.cs</c> the order of one turn, <c>Connection.Output.cs</c> what is sent, <c>Connection.Deadlines.cs</c> time.
+/// <c>Connection.Turn.cs</c> the order of one turn, <c>Connection.Output.cs</c> what is sent, <c>Connection.Deadlines.cs</c> time,
+/// <c>Connection.Figures.cs</c> what is counted.
 /// </remarks>
 internal sealed partial class Connection : PollerMailbox, IPollWaiter
 {
@@ -30,6 +32,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         _transport = socket;
         _descriptor = descriptor;
         _owner = owner;
+        _lastReceived = home.Poller.Now;
     }
 
     /// <summary>Its place in the poller's list.</summary>
@@ -43,11 +46,8 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
 
     internal ConnectionPhase Phase => _phase;
 
-    /// <summary>Bytes that the handler was given.</summary>
-    internal long BytesReceived { get; private set; }
-
-    /// <summary>Bytes that the system took.</summary>
-    internal long BytesSent { get; private set; }
+    /// <summary>Whose connection it is.</summary>
+    internal IConnectionOwner Owner => _owner;
 
     /// <summary>Whether output may still be added.</summary>
     internal bool IsWritable => _phase <= ConnectionPhase.ReadClosed && _pendingClose is null;
@@ -200,7 +200,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         long unsent = OutputBytes;
         CloseDescriptor(reset);
         _pendingClose = null;
-        _handler?.Closed(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
+        Tell(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
     }
 
     // The descriptor went between two turns: what is left is to tell the handler.
@@ -209,8 +209,14 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         if (_pendingClose is { } pending)
         {
             _pendingClose = null;
-            _handler?.Closed(new ConnectionClosed(pending.Reason, pending.Exception, BytesReceived, BytesSent, pending.BytesUnsent));
+            Tell(new ConnectionClosed(pending.Reason, pending.Exception, BytesReceived, BytesSent, pending.BytesUnsent));
         }
+    }
+
+    private void Tell(ConnectionClosed closed)
+    {
+        ActorMetrics.ConnectionClosed(this, closed.Reason);
+        _handler?.Closed(closed);
     }
 
     // What a verb changed outside a turn takes effect in one; inside, at the turn's end.

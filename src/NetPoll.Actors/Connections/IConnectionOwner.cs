@@ -8,6 +8,9 @@ internal interface IConnectionOwner
     /// <summary>The actor system.</summary>
     ActorSystem System { get; }
 
+    /// <summary>The id of its PID.</summary>
+    string Id { get; }
+
     /// <summary>The props of every connection of this owner: one object for all.</summary>
     Props Props { get; }
 

@@ -33,12 +33,13 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     public ActorSystem System => _extension.System;
 
     /// <inheritdoc/>
+    public string Id { get; }
+
+    /// <inheritdoc/>
     public Props Props { get; }
 
     /// <inheritdoc/>
     public ConnectionOptions ConnectionOptions { get; }
-
-    internal string Id { get; }
 
     internal IPEndPoint EndPoint { get; }
 
@@ -47,6 +48,8 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
 
     /// <summary>Whether it accepts on every poller. Any thread.</summary>
     internal bool IsAccepting => Array.TrueForAll(_acceptors, static acceptor => acceptor.IsAccepting);
+
+    internal long Accepted => Volatile.Read(ref _accepted);
 
     internal long Active => Volatile.Read(ref _active);
 
@@ -69,7 +72,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         switch (context.Message)
         {
             case GetListenerStatistics:
-                context.Respond(new ListenerStatistics(Volatile.Read(ref _accepted), Active));
+                context.Respond(new ListenerStatistics(Accepted, Active));
                 break;
 
             case Stopping:
