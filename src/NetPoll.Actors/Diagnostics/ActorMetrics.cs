@@ -23,7 +23,8 @@ internal static class ActorMetrics
         "netpoll.connection_group.publishes", "{publish}", "Payloads published to connection groups");
 
     // The names of the values, made once: a tag must not allocate.
-    private static readonly string[] ReasonNames = [.. Enum.GetValues<CloseReason>().Select(NameOf)];
+    private static readonly string[] CloseReasons = [.. Enum.GetValues<CloseReason>().Select(static reason => NameOf(reason.ToString()))];
+    private static readonly string[] RefusalReasons = [.. Enum.GetValues<RefusalReason>().Select(static reason => NameOf(reason.ToString()))];
 
     static ActorMetrics()
     {
@@ -31,6 +32,10 @@ internal static class ActorMetrics
             "netpoll.listener.connections", static () => OfListeners(static listener => listener.Active), "{connection}", "Open connections");
         _ = Meter.CreateObservableCounter(
             "netpoll.listener.accepted", static () => OfListeners(static listener => listener.Accepted), "{connection}", "Connections accepted");
+        _ = Meter.CreateObservableCounter(
+            "netpoll.listener.refused", OfRefusals, "{connection}", "Connections taken from the system and not served, by reason");
+        _ = Meter.CreateObservableUpDownCounter(
+            "netpoll.poller.connections", static () => OfPollers(static home => home.Connections.Count), "{connection}", "Open connections");
         _ = Meter.CreateObservableCounter(
             "netpoll.connection.io",
             static () => OfDirections(static traffic => traffic.BytesReceived, static traffic => traffic.BytesSent),
@@ -42,7 +47,7 @@ internal static class ActorMetrics
             "{message}",
             "Frames, or pieces of bytes where there are no frames, that handlers were given and sent");
         _ = Meter.CreateObservableUpDownCounter(
-            "netpoll.connection.output_queue", static () => OfPollers(static traffic => traffic.QueuedBytes), "By", "Bytes that wait to be sent");
+            "netpoll.connection.output_queue", static () => OfPollers(static home => home.Traffic.QueuedBytes), "By", "Bytes that wait to be sent");
     }
 
     internal static void Add(NetPollExtension extension)
@@ -65,7 +70,7 @@ internal static class ActorMetrics
     {
         if (Closed.Enabled)
         {
-            Closed.Add(1, GroupTag(connection.Home), ListenerTag(connection.Owner.Id), new("netpoll.close.reason", ReasonNames[(int)reason]));
+            Closed.Add(1, GroupTag(connection.Home), ListenerTag(connection.Owner.Id), new("netpoll.close.reason", CloseReasons[(int)reason]));
         }
     }
 
@@ -88,8 +93,16 @@ internal static class ActorMetrics
     private static IEnumerable<Measurement<long>> OfListeners(Func<ListenerActor, long> figure) => Extensions().SelectMany(extension =>
         extension.ListenerActors.Select(listener => new Measurement<long>(figure(listener), GroupTag(extension.Homes[0]), ListenerTag(listener.Id))));
 
-    private static IEnumerable<Measurement<long>> OfPollers(Func<Traffic, long> figure) => Extensions().SelectMany(static extension => extension.Homes)
-        .Select(home => new Measurement<long>(figure(home.Traffic), GroupTag(home), PollerTag(home)));
+    private static IEnumerable<Measurement<long>> OfRefusals() =>
+        from extension in Extensions()
+        from listener in extension.ListenerActors
+        let counts = listener.Refusals.Counts
+        from reason in Enum.GetValues<RefusalReason>()
+        select new Measurement<long>(
+            counts[reason], GroupTag(extension.Homes[0]), ListenerTag(listener.Id), new("netpoll.refusal.reason", RefusalReasons[(int)reason]));
+
+    private static IEnumerable<Measurement<long>> OfPollers(Func<ActorPoller, long> figure) => Extensions().SelectMany(static extension => extension.Homes)
+        .Select(home => new Measurement<long>(figure(home), GroupTag(home), PollerTag(home)));
 
     private static IEnumerable<Measurement<long>> OfDirections(Func<Traffic, long> received, Func<Traffic, long> sent) =>
         Extensions().SelectMany(static extension => extension.Homes).SelectMany(home => new Measurement<long>[]
@@ -105,6 +118,6 @@ internal static class ActorMetrics
     private static KeyValuePair<string, object?> ListenerTag(string id) => new("netpoll.listener", id);
 
     // As OpenTelemetry writes the values of tags: slow_consumer.
-    private static string NameOf(CloseReason reason) =>
-        string.Concat(reason.ToString().Select(static (letter, index) => (index > 0 && char.IsUpper(letter) ? "_" : string.Empty) + char.ToLowerInvariant(letter)));
+    private static string NameOf(string value) =>
+        string.Concat(value.Select(static (letter, index) => (index > 0 && char.IsUpper(letter) ? "_" : string.Empty) + char.ToLowerInvariant(letter)));
 }

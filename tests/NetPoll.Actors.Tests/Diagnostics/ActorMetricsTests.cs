@@ -58,6 +58,24 @@ public sealed class ActorMetricsTests : IAsyncDisposable
         Assert.Equal((1, "{connection}"), Sum("netpoll.listener.connections", "netpoll.listener", one.Pid.Id));
         Assert.Equal((2, "{connection}"), Sum("netpoll.listener.accepted", "netpoll.listener", one.Pid.Id));
         Assert.Equal((1, "{connection}"), Sum("netpoll.listener.connections", "netpoll.listener", two.Pid.Id));
+        Assert.Equal((2, "{connection}"), Sum("netpoll.poller.connections"));
+        Assert.Equal(2, _figures.Where(static figure => figure.Name == "netpoll.poller.connections").Select(static figure => figure.Tags["netpoll.poller"]).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task Refusals_are_counted_by_reason_and_listener()
+    {
+        Listener listener = await _server.NetPoll.ListenAsync(
+            "small", new(System.Net.IPAddress.Loopback, 0), static () => new ScriptedConnection(new ConnectionScript()), new ListenerOptions { MaxConnections = 1 }).Soon();
+        using Peer served = await Peer.ConnectAsync(listener.EndPoint);
+        await Eventually.Equal("accepted", 1, () => _server.Statistics(listener).GetAwaiter().GetResult().Accepted);
+        using Peer refused = await Peer.ConnectAsync(listener.EndPoint);
+        await Eventually.Equal("refused", 1, () => _server.Statistics(listener).GetAwaiter().GetResult().Refused.Total);
+
+        Observe();
+
+        Assert.Equal((1, "{connection}"), Sum("netpoll.listener.refused", "netpoll.refusal.reason", "too_many_connections"));
+        Assert.Equal((1, "{connection}"), Sum("netpoll.listener.refused", "netpoll.listener", listener.Pid.Id));
     }
 
     [Fact]
