@@ -5,7 +5,7 @@ namespace NetPoll.Actors.Connections;
 /// <content>
 /// What is counted, for the live table and the meter: plain fields of the connection and of its poller, written on the poller's thread.
 /// </content>
-internal sealed partial class Connection
+internal partial class Connection
 {
     private long _messagesReceived;
     private long _messagesSent;
@@ -15,9 +15,6 @@ internal sealed partial class Connection
 
     /// <summary>Bytes that the system took.</summary>
     internal long BytesSent { get; private set; }
-
-    /// <summary>A handler that was given bytes has found so many frames in them: those count, not the bytes. The poller's thread.</summary>
-    internal void CountFrames(int frames) => CountMessagesReceived(Home, frames - 1);
 
     /// <summary>The row of the live table; null for a connection that has no actor yet or is closed. The poller's thread.</summary>
     internal ConnectionInfo? Describe()
@@ -56,12 +53,6 @@ internal sealed partial class Connection
     {
         BytesSent += bytes;
         home.Traffic.BytesSent += bytes;
-    }
-
-    private void CountMessagesReceived(ActorPoller home, int messages)
-    {
-        _messagesReceived += messages;
-        home.Traffic.MessagesReceived += messages;
     }
 
     private void CountMessageSent(ActorPoller home)

@@ -10,7 +10,7 @@ namespace NetPoll.Actors.Connections;
 /// One turn: take the signals, send what waits, read and hand over, look at the deadlines; at its end wait for more, or come again if
 /// something is left. What the handlers wrote leaves after the turns of the batch.
 /// </content>
-internal sealed partial class Connection
+internal partial class Connection
 {
     // A turn's share: then the other connections of the poller have theirs.
     private const int ReadsPerTurn = 16;
@@ -37,13 +37,21 @@ internal sealed partial class Connection
     // The handler wants no bytes.
     private bool _isSuspended;
 
+    // What the handler has asked for and not been given, in messages or in bytes; without end unless it gets on demand only.
+    private long _demand = long.MaxValue;
+    private bool _demandsBytes;
+
     /// <summary>Whether the handler should stop taking from the bytes that it was given.</summary>
-    internal bool MustStopTaking => _isHandlerBusy || _isSuspended || _phase > ConnectionPhase.ReadClosed || _pendingClose is not null;
+    internal bool MustStopTaking => _isHandlerBusy || _isSuspended || _demand == 0 || _phase > ConnectionPhase.ReadClosed || _pendingClose is not null;
 
     /// <summary>Parks the handler's unfinished task; reading goes on when it has ended. A turn only.</summary>
     internal void ParkHandler(Task task)
     {
         _isHandlerBusy = true;
+        if (_pendingClose is not null)
+        {
+            CloseWithoutTurn();
+        }
 
         // So that a turn follows even if nothing else comes: kept input may hold whole frames.
         SignalNextTurn(ConnectionSignals.InputPending);
@@ -57,15 +65,52 @@ internal sealed partial class Connection
         _isSuspended = true;
     }
 
-    /// <summary>Delivers bytes again. The poller's thread.</summary>
+    /// <summary>Delivers bytes again, and as they come. The poller's thread.</summary>
     internal void ResumeReading()
     {
         ActorPoller home = CheckThread();
-        if (_isSuspended)
+        _demandsBytes = false;
+        if (_isSuspended || _demand == 0)
         {
             _isSuspended = false;
 
             // A turn even if nothing else comes: what was left is to be offered again.
+            TakeATurn(home);
+        }
+
+        _demand = long.MaxValue;
+    }
+
+    /// <summary>Delivers so much more, and then nothing until more is demanded. The poller's thread.</summary>
+    internal void Demand(long count, DemandUnit unit)
+    {
+        ActorPoller home = CheckThread();
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        bool inBytes = unit == DemandUnit.Bytes;
+        long left = _demand == long.MaxValue || inBytes != _demandsBytes ? 0 : _demand;
+        _demandsBytes = inBytes;
+        _demand = count > long.MaxValue - 1 - left ? long.MaxValue - 1 : left + count;
+        TakeATurn(home);
+    }
+
+    /// <summary>A message was taken out of the bytes, by a handler that counts its own.</summary>
+    internal void CountMessage()
+    {
+        _messagesReceived++;
+        Home.Traffic.MessagesReceived++;
+        if (_demand != long.MaxValue && !_demandsBytes && _demand > 0)
+        {
+            _demand--;
+        }
+    }
+
+    /// <summary>Offers what is kept once more without new bytes: the handler sees something else in it now. The poller's thread.</summary>
+    internal void OfferAgain()
+    {
+        ActorPoller home = CheckThread();
+        if (!_input.IsEmpty)
+        {
+            _mustOfferAgain = true;
             TakeATurn(home);
         }
     }
@@ -95,17 +140,6 @@ internal sealed partial class Connection
         {
             CloseNow(CloseReason.Shutdown, exception: null, reset: false);
             return;
-        }
-
-        if ((signals & ConnectionSignals.Writable) != 0)
-        {
-            _isWriteArmed = false;
-            WriteQueued(Home);
-            if (_pendingClose is not null)
-            {
-                // It failed, and the system tells an error once only: nothing that follows would learn the reason.
-                return;
-            }
         }
 
         if (_phase == ConnectionPhase.Lingering)
@@ -143,6 +177,11 @@ internal sealed partial class Connection
             _handler!.ShutdownRequested();
         }
 
+        if ((signals & ConnectionSignals.OutputNotice) != 0)
+        {
+            TellOfOutput();
+        }
+
         LookAtDeadlines(signals);
     }
 
@@ -152,6 +191,11 @@ internal sealed partial class Connection
         home.Current = this;
         _isHandlerBusy = false;
     }
+
+    /// <inheritdoc/>
+    // A connection that only moves bytes never awaits, and needs nothing to come back by.
+    protected override bool MayAwait(object message) =>
+        ReferenceEquals(message, ConnectionSignal.Instance) ? _handler is { MayAwaitBytes: true } : message is not Started;
 
     /// <inheritdoc/>
     protected override void OnFailure(Exception exception, object? message) =>
@@ -173,6 +217,11 @@ internal sealed partial class Connection
             {
                 FinishSending(home);
             }
+        }
+        else if (_isWriteClosed)
+        {
+            FlushTurn(home);
+            FinishWriting();
         }
 
         WaitForMore();
@@ -217,7 +266,15 @@ internal sealed partial class Connection
             return true;
         }
 
-        return _phase == ConnectionPhase.Open && !_isHandlerBusy && !_isSuspended && !_isOutputHigh && !_isReadDeadlineReported;
+        return _phase == ConnectionPhase.Open && !_isHandlerBusy && !_isSuspended && _demand > 0 && !_isOutputHigh && !_isReadDeadlineReported;
+    }
+
+    // What was read before there was a handler is offered to it when it has started.
+    private void KeepReceived(ReadOnlySpan<byte> received)
+    {
+        CountReceived(Home, received.Length);
+        _input.Keep(received);
+        _mustOfferAgain = !received.IsEmpty;
     }
 
     private void Read(bool isReady)
@@ -231,7 +288,7 @@ internal sealed partial class Connection
             }
 
             _mustOfferAgain = false;
-            OfferKept(Home);
+            OfferKept();
         }
 
         if (isReady)
@@ -259,6 +316,11 @@ internal sealed partial class Connection
         for (int reads = 0; reads < ReadsPerTurn && budget > 0; reads++)
         {
             Span<byte> target = _input.ReadTarget(home.ReadScratch);
+            if (_demandsBytes && target.Length > _demand)
+            {
+                target = target[..(int)_demand];
+            }
+
             IoResult result = _transport.TryRead(target);
             if (result.WouldBlock)
             {
@@ -289,14 +351,24 @@ internal sealed partial class Connection
     private void Deliver(ActorPoller home, Span<byte> read)
     {
         CountReceived(home, read.Length);
+        if (_demandsBytes)
+        {
+            _demand -= read.Length;
+        }
+
+        if (!_handlerCountsMessages)
+        {
+            CountMessage();
+        }
+
         if (!_input.IsEmpty)
         {
             _input.Extend(read.Length);
-            OfferKept(home);
+            OfferKept();
             return;
         }
 
-        int consumed = Offer(home, read);
+        int consumed = Check(_handler!.Received(read), read.Length);
         if (consumed < read.Length && _phase <= ConnectionPhase.ReadClosed)
         {
             _input.Keep(read[consumed..]);
@@ -306,9 +378,10 @@ internal sealed partial class Connection
         Poison(home);
     }
 
-    private void OfferKept(ActorPoller home)
+    private void OfferKept()
     {
-        int consumed = Offer(home, _input.Bytes);
+        int length = _input.Length;
+        int consumed = Check(_handler!.Received(_input.Bytes), length);
         if (_phase != ConnectionPhase.Closed)
         {
             _input.Consume(consumed);
@@ -318,7 +391,7 @@ internal sealed partial class Connection
 
     private void AfterOffer()
     {
-        _mustOfferAgain = !_input.IsEmpty && (_isHandlerBusy || _isSuspended);
+        _mustOfferAgain = !_input.IsEmpty && (_isHandlerBusy || _isSuspended || _demand == 0);
         int most = _owner.ConnectionOptions.MaxInputBytes;
         if (_input.Length > most)
         {
@@ -339,7 +412,15 @@ internal sealed partial class Connection
         }
 
         _phase = ConnectionPhase.ReadClosed;
-        _handler!.PeerClosed();
+        if (_isWriteClosed)
+        {
+            // The other half of the end; what was still to be sent is, first.
+            Close(CloseReason.Local);
+        }
+        else
+        {
+            _handler!.PeerClosed();
+        }
     }
 
     // Where nobody reads, after the peer's FIN or while reading is suspended, only an event tells that the peer is gone. A read would not
@@ -393,14 +474,9 @@ internal sealed partial class Connection
         _hasUnread = true;
     }
 
-    private int Offer(ActorPoller home, ReadOnlySpan<byte> bytes)
-    {
-        CountMessagesReceived(home, 1);
-        int consumed = _handler!.Received(bytes);
-        return (uint)consumed <= (uint)bytes.Length
-            ? consumed
-            : throw new InvalidOperationException($"The handler says that it consumed {consumed} bytes; it was given {bytes.Length}.");
-    }
+    private static int Check(int consumed, int given) => (uint)consumed <= (uint)given
+        ? consumed
+        : throw new InvalidOperationException($"The handler says that it consumed {consumed} bytes; it was given {given}.");
 
     private IOException ToException(string operation, IoResult result) => result.ToException($"{operation} {RemoteEndPoint}");
 

@@ -25,6 +25,9 @@ internal sealed class LimitedConnectionOwner : IConnectionOwner
     public string Id => _listener.Id;
 
     /// <inheritdoc/>
+    public Func<PID, PID>? HandlerOf => _listener.HandlerOf;
+
+    /// <inheritdoc/>
     public Props Props => _listener.Props;
 
     /// <inheritdoc/>
