@@ -70,6 +70,17 @@ internal sealed partial class Connection
         }
     }
 
+    /// <summary>Offers what is kept once more without new bytes: the handler sees something else in it now. The poller's thread.</summary>
+    internal void OfferAgain()
+    {
+        ActorPoller home = CheckThread();
+        if (!_input.IsEmpty)
+        {
+            _mustOfferAgain = true;
+            TakeATurn(home);
+        }
+    }
+
     /// <summary>The signal message has reached the actor.</summary>
     internal void RunSignals()
     {
@@ -152,6 +163,11 @@ internal sealed partial class Connection
         home.Current = this;
         _isHandlerBusy = false;
     }
+
+    /// <inheritdoc/>
+    // A connection that only moves bytes never awaits, and needs nothing to come back by.
+    protected override bool MayAwait(object message) =>
+        ReferenceEquals(message, ConnectionSignal.Instance) ? _handler is { MayAwaitBytes: true } : message is not Started;
 
     /// <inheritdoc/>
     protected override void OnFailure(Exception exception, object? message) =>

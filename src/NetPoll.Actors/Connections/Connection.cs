@@ -225,7 +225,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
     private ActorPoller CheckThread()
     {
         ActorPoller home = Home;
-        return home.Poller.IsCurrent || home.Poller.HasStopped
+        return home.Poller.IsCurrent
             ? home
             : throw new InvalidOperationException(
                 $"A connection can be used on its poller's thread ({home.Poller}) only: from its own callbacks, and from what they await without ConfigureAwait(false).");

@@ -60,6 +60,9 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
     /// <summary>Whether a handler that takes frames should leave the rest for later: it waits, was suspended, or has closed.</summary>
     private protected bool MustStopTaking => Connection.MustStopTaking;
 
+    /// <summary>Whether it is a framed form, whose handlers may await.</summary>
+    private protected virtual bool TakesFrames => false;
+
     private Connection Connection => _connection ?? throw NotConnected();
 
     /// <summary>Takes a message from the mailbox; the callbacks are the place for code.</summary>
@@ -68,6 +71,9 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
         ArgumentNullException.ThrowIfNull(context);
         return Dispatch(context, context.Message);
     }
+
+    /// <inheritdoc/>
+    bool IConnectionHandler.MayAwaitBytes => TakesFrames;
 
     /// <inheritdoc/>
     int IConnectionHandler.Received(ReadOnlySpan<byte> bytes) => OnReceived(bytes);
@@ -205,6 +211,9 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
             Connection.ParkHandler(task);
         }
     }
+
+    /// <summary>What was left of the bytes is offered again without new ones. Before there is a connection nothing was.</summary>
+    private protected void OfferAgain() => _connection?.OfferAgain();
 
     private protected bool TryReserve(int size, out Span<byte> room) => Connection.TryReserve(size, out room);
 

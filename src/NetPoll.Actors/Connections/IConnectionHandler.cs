@@ -3,6 +3,9 @@ namespace NetPoll.Actors.Connections;
 /// <summary>Whom a connection tells what happens to it; always in one of its turns, on its poller's thread.</summary>
 internal interface IConnectionHandler
 {
+    /// <summary>Whether what it does with bytes may end in an await.</summary>
+    bool MayAwaitBytes { get; }
+
     /// <summary>Bytes came, or are offered again.</summary>
     /// <returns>How many of them are done with; the rest is kept.</returns>
     int Received(ReadOnlySpan<byte> bytes);
