@@ -11,7 +11,7 @@ namespace Chat.Client;
 /// <see cref="MaxUnanswered"/> requests are under way, but a change of rooms is waited for, because the next line depends on it.
 /// </remarks>
 [SuppressMessage(
-    "Design", "CA1001", Justification = "The semaphore has no handle unless it is asked for one, and late answers may still release it.")]
+    "Design", "CA1001", Justification = "The semaphores have no handle unless they are asked for one, and late answers may still release them.")]
 internal sealed class Conversation
 {
     private const int MaxUnanswered = 128;
@@ -162,7 +162,7 @@ internal sealed class Conversation
             case Command.Request request:
                 await _pacer.WaitAsync(request.Frame, ended);
                 await _window.WaitAsync(ended);
-                _ = ReleaseAfterAsync(AnswerAsync(connection, request.Frame), failed);
+                _ = ReleaseAfterAsync(request.Frame, AnswerAsync(connection, request.Frame), failed);
                 break;
             case Command.Join join when Find(join.Room) is { } room:
                 Enter(room);
@@ -212,7 +212,7 @@ internal sealed class Conversation
         }
     }
 
-    private async Task ReleaseAfterAsync(Task<ServerFrame> answer, CancellationTokenSource failed)
+    private async Task ReleaseAfterAsync(ClientFrame request, Task<ServerFrame> answer, CancellationTokenSource failed)
     {
         try
         {
@@ -225,6 +225,7 @@ internal sealed class Conversation
         }
         finally
         {
+            _pacer.Answered(request);
             _window.Release();
         }
     }

@@ -35,7 +35,6 @@ public sealed class LoadTests
         await NetPoll.Tests.Eventually.True("they speak", () => load.Error.Any(line => line.Contains(" delivered", StringComparison.Ordinal)));
 
         server.Program.Kill();
-        await load.Signal("INT");
 
         Assert.Equal(1, await load.Ends());
         Assert.Contains(load.Output, line => line.StartsWith("disconnected  10", StringComparison.Ordinal));
