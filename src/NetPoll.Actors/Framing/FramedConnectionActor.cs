@@ -68,6 +68,7 @@ public abstract class FramedConnectionActor : ConnectionActor
             }
 
             taken += frame.Consumed;
+            CountMessage();
             Await(OnFrame(rest.Slice(frame.Start, frame.Length)));
         }
 

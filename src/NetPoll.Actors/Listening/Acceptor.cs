@@ -91,6 +91,9 @@ internal sealed class Acceptor : WatchedSocket
         return _stopped.Task;
     }
 
+    /// <summary>The server stops: what waits for its PROXY header is refused.</summary>
+    internal Task RefuseWaitingAsync() => OnPollerAsync(_admission.RefuseWaiting);
+
     /// <inheritdoc/>
     protected override void OnReadable() => Accept();
 

@@ -29,6 +29,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         ConnectionOptions = options.Connections;
         Farewell = options.Farewell;
         Addresses = options.AddressLimits.Count == 0 ? null : new AddressTable(options.AddressLimits, options.ExemptNetworks);
+        ProxyProtocol = options.ProxyProtocol is { } proxy ? new TrustedProxies(proxy) : null;
         Clock = new PollerClock(extension.Options.Pollers.TimeProvider);
         Refusals = new RefusalLog(id, extension.Options.Logger, Clock);
         Reserve = new DescriptorReserve(extension.Platform);
@@ -40,6 +41,9 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
 
     /// <inheritdoc/>
     public ActorSystem System => _extension.System;
+
+    /// <inheritdoc/>
+    public Func<PID, PID>? HandlerOf { get; init; }
 
     /// <inheritdoc/>
     public Props Props { get; }
@@ -64,6 +68,9 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
 
     /// <summary>The limits by address; null without any.</summary>
     internal AddressTable? Addresses { get; }
+
+    /// <summary>Who tells whose connections they are; null where the connections tell it themselves.</summary>
+    internal TrustedProxies? ProxyProtocol { get; }
 
     /// <summary>One clock for all pollers, whose own each begin at another moment.</summary>
     internal PollerClock Clock { get; }
@@ -117,8 +124,16 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         Reserve.Dispose();
     }
 
-    /// <summary>As <see cref="StopAcceptingAsync"/>, on one poller.</summary>
-    internal Task StopAcceptingOnAsync(ActorPoller home) => _acceptors[home.Poller.Index].StopAsync();
+    /// <summary>The server stops: what waits for its PROXY header is refused. After the accepting has stopped.</summary>
+    internal Task RefuseWaitingAsync() => Task.WhenAll(_acceptors.Select(static acceptor => acceptor.RefuseWaitingAsync()));
+
+    /// <summary>Ends accepting on one poller: what waits in its queue is taken, whose PROXY header has not come is refused.</summary>
+    internal async Task StopAcceptingOnAsync(ActorPoller home)
+    {
+        Acceptor acceptor = _acceptors[home.Poller.Index];
+        await acceptor.StopAsync().ConfigureAwait(false);
+        await acceptor.RefuseWaitingAsync().ConfigureAwait(false);
+    }
 
     /// <summary>Counts a connection in, unless there are as many as may be. Any poller's thread.</summary>
     internal bool TryEnter() => _connections.TryEnter(_maxConnections) && _extension.Connections.TryEnter();

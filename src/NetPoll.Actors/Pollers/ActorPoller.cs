@@ -19,7 +19,7 @@ internal sealed class ActorPoller : IPollerWork
     private const int MaxIdleOutputs = 1024;
 
     private readonly List<Connection> _toFlush = [];
-    private readonly Stack<OutputQueue> _idleOutputs = [];
+    private readonly Stack<PendingOutput> _idleOutputs = [];
 
     // As the poller's thread has it: both flowed from whoever started NetPoll.
     private readonly ExecutionContext? _executionContext = ExecutionContext.Capture();
@@ -31,6 +31,7 @@ internal sealed class ActorPoller : IPollerWork
         Extension = extension;
         Poller = poller;
         Groups = new GroupTable();
+        Handlers = new HandlerTable(this);
         poller.Layer = this;
     }
 
@@ -66,6 +67,9 @@ internal sealed class ActorPoller : IPollerWork
 
     /// <summary>The members of groups that live here.</summary>
     internal GroupTable Groups { get; }
+
+    /// <summary>The plain actors that handle connections here.</summary>
+    internal HandlerTable Handlers { get; }
 
     /// <summary>Whether it takes no new connections, for good. Any thread.</summary>
     internal bool IsDraining => Volatile.Read(ref _isDraining);
@@ -141,12 +145,20 @@ internal sealed class ActorPoller : IPollerWork
     }
 
     /// <summary>An empty queue for a connection whose output must wait.</summary>
-    internal OutputQueue RentOutput() => _idleOutputs.TryPop(out OutputQueue? output) ? output : new OutputQueue();
+    internal PendingOutput RentOutput(Connection owner)
+    {
+        PendingOutput output = _idleOutputs.TryPop(out PendingOutput? idle) ? idle : new PendingOutput();
+        output.Owner = owner;
+        return output;
+    }
 
     /// <summary>Takes an empty queue back.</summary>
-    internal void ReturnOutput(OutputQueue output)
+    /// <param name="output">Its renter touches it no more.</param>
+    /// <param name="isFree">Whether nothing that is on its way knows it, so that it may be rented again.</param>
+    internal void ReturnOutput(PendingOutput output, bool isFree)
     {
-        if (_idleOutputs.Count < MaxIdleOutputs && !output.HasGrown)
+        output.Owner = null;
+        if (isFree && _idleOutputs.Count < MaxIdleOutputs && !output.HasGrown)
         {
             _idleOutputs.Push(output);
         }

@@ -34,8 +34,17 @@ internal sealed class PollerActor : IActor
                 // Adopted children are not stopped with their parent: that is ours to do.
                 return _home.DrainAsync(TimeSpan.Zero);
 
-            case Terminated:
-                // A connection of ours has stopped; it took itself out of the table when it closed.
+            case Connections.WatchHandler watch:
+                context.Watch(watch.Handler);
+                break;
+
+            case Connections.UnwatchHandler unwatch:
+                context.Unwatch(unwatch.Handler);
+                break;
+
+            case Terminated terminated:
+                // A handler; or a connection of ours, which took itself out of the table when it closed.
+                _home.Handlers.Stopped(terminated.Who);
                 break;
         }
 
