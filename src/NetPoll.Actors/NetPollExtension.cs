@@ -20,9 +20,11 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
 {
     private readonly PollerGroup _group;
     private readonly CancellationTokenRegistration _onSystemShutdown;
+
+    // Guards what follows: whoever begins to listen either is seen by the shutdown, or sees it.
     private readonly Lock _gate = new();
-    private readonly List<ListenerActor> _listeners = [];
-    private int _isStopping;
+    private readonly HashSet<ListenerActor> _listeners = [];
+    private bool _isStopping;
     private Task? _shutdown;
 
     internal NetPollExtension(ActorSystem system, NetPollOptions options)
@@ -58,13 +60,27 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
 
     internal ActorPoller[] Homes { get; }
 
+    internal PollPlatform Platform => _group.Platform;
+
+    /// <summary>The connections of all listeners, those that have stopped included.</summary>
+    internal LiveCount Connections { get; } = new();
+
     /// <summary>The scopes of connections that were made by constructor injection.</summary>
-    internal LiveScopes Scopes { get; } = new();
+    internal LiveCount Scopes { get; } = new();
 
     /// <summary>Whether a shutdown has begun.</summary>
-    internal bool IsStopping => Volatile.Read(ref _isStopping) != 0;
+    internal bool IsStopping
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _isStopping;
+            }
+        }
+    }
 
-    /// <summary>Every listener that there was, as of now.</summary>
+    /// <summary>The listeners that have not stopped, as of now.</summary>
     internal ListenerActor[] ListenerActors
     {
         get
@@ -123,40 +139,31 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentNullException.ThrowIfNull(endPoint);
-        ObjectDisposedException.ThrowIf(IsStopping, this);
         options ??= new ListenerOptions();
         options.Validate();
-        PollableSocket[] sockets = Bind(endPoint, options.Backlog);
-        IPEndPoint bound = sockets[0].LocalEndPoint!;
-        string id = ListenerActor.IdOf(name);
-        ListenerActor listener = new(this, id, bound, factory, options, sockets);
-        PID pid;
+        ObjectDisposedException.ThrowIf(IsStopping, this);
+        ListenerActor listener = new(
+            this, ListenerActor.IdOf(name), factory, options, ListeningSockets.Bind(Platform, endPoint, options.Backlog, Homes.Length));
+        PID? pid = null;
         try
         {
-            pid = System.Root.SpawnNamed(Props.FromProducer(() => listener), id);
-        }
-        catch
-        {
-            Close(sockets);
-            throw;
-        }
-
-        lock (_gate)
-        {
-            _listeners.Add(listener);
-        }
-
-        try
-        {
+            pid = Spawn(listener);
+            Remember(listener);
             await listener.StartAcceptingAsync().ConfigureAwait(false);
         }
         catch
         {
-            await System.Root.StopAsync(pid).ConfigureAwait(false);
+            await listener.StopAcceptingAsync().ConfigureAwait(false);
+            if (pid is not null)
+            {
+                await System.Root.StopAsync(pid).ConfigureAwait(false);
+            }
+
+            Forget(listener);
             throw;
         }
 
-        Log.Listening(Options.Logger, bound, id);
+        Log.Listening(Options.Logger, listener.EndPoint, listener.Id);
         return listener.Handle;
     }
 
@@ -170,17 +177,26 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     {
         lock (_gate)
         {
-            Volatile.Write(ref _isStopping, 1);
-            return _shutdown ??= DrainAsync(drain, cutShort);
+            _isStopping = true;
+            return _shutdown ??= DrainAsync([.. _listeners], drain, cutShort);
         }
     }
 
     /// <summary>As <see cref="ShutdownAsync"/>, with <see cref="NetPollOptions.DrainTimeout"/> to drain.</summary>
     public ValueTask DisposeAsync() => new(ShutdownAsync(Options.DrainTimeout));
 
-    private async Task DrainAsync(TimeSpan drain, CancellationToken cutShort)
+    /// <summary>A listener has stopped. Any thread.</summary>
+    internal void Forget(ListenerActor listener)
     {
-        await Task.WhenAll(_listeners.Select(static listener => listener.StopAcceptingAsync())).ConfigureAwait(false);
+        lock (_gate)
+        {
+            _listeners.Remove(listener);
+        }
+    }
+
+    private async Task DrainAsync(ListenerActor[] listeners, TimeSpan drain, CancellationToken cutShort)
+    {
+        await Task.WhenAll(listeners.Select(static listener => listener.StopAcceptingAsync())).ConfigureAwait(false);
         await ForEachConnectionAsync(static connection => connection.RequestShutdown()).ConfigureAwait(false);
         TimeProvider clock = Options.Pollers.TimeProvider;
         long start = clock.GetTimestamp();
@@ -190,11 +206,11 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
         }
         catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
         {
-            Log.DrainTimedOut(Options.Logger, _listeners.Sum(static listener => listener.Active), clock.GetElapsedTime(start));
+            Log.DrainTimedOut(Options.Logger, Connections.Live, clock.GetElapsedTime(start));
         }
 
         await ForEachConnectionAsync(static connection => connection.Abandon(CloseReason.Shutdown)).ConfigureAwait(false);
-        foreach (ListenerActor listener in _listeners)
+        foreach (ListenerActor listener in listeners)
         {
             await System.Root.StopAsync(PID.FromAddress(System.Address, listener.Id)).ConfigureAwait(false);
         }
@@ -211,8 +227,8 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     // The last connection has ended, and what was injected into any is disposed.
     private async Task WhenEmptyAsync()
     {
-        await Task.WhenAll(_listeners.Select(static listener => listener.WhenEmptyAsync())).ConfigureAwait(false);
-        await Scopes.WhenEmptyAsync().ConfigureAwait(false);
+        await Connections.WhenNoneAsync().ConfigureAwait(false);
+        await Scopes.WhenNoneAsync().ConfigureAwait(false);
     }
 
     private Task ForEachConnectionAsync(Action<Connections.Connection> action) => Task.WhenAll(Homes.Select(home =>
@@ -235,12 +251,19 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     // The actor system went away without a word: its actors are not heard any more, so the descriptors are all there is to save.
     private void CloseAbruptly()
     {
-        if (Interlocked.Exchange(ref _isStopping, 1) != 0)
+        ListenerActor[] listeners;
+        lock (_gate)
         {
-            return;
+            if (_isStopping)
+            {
+                return;
+            }
+
+            _isStopping = true;
+            listeners = [.. _listeners];
         }
 
-        foreach (ListenerActor listener in _listeners)
+        foreach (ListenerActor listener in listeners)
         {
             _ = listener.StopAcceptingAsync();
         }
@@ -254,54 +277,29 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
         }
     }
 
+    private PID Spawn(ListenerActor listener)
+    {
+        PID pid = System.Root.SpawnNamed(Props.FromProducer(() => listener), listener.Id);
+
+        // A system that has shut down hands out the PID of its dead letters.
+        ObjectDisposedException.ThrowIf(pid.Id != listener.Id, System);
+        return pid;
+    }
+
+    private void Remember(ListenerActor listener)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_isStopping, this);
+            _listeners.Add(listener);
+        }
+    }
+
     private PID SpawnPollerActor(ActorPoller home)
     {
         Props props = Props.FromProducer(() => new PollerActor(home))
             .WithChildSupervisorStrategy(PollerActor.Strategy)
             .WithMailbox(() => new PollerMailbox(System, home, PollerMailbox.DefaultThroughput));
         return System.Root.SpawnNamed(props, $"netpoll/poller-{home.Poller.Index}");
-    }
-
-    // One socket a poller on the same port. The address is bound once without sharing first: otherwise a second server of the same user
-    // would take half of the connections and neither would know.
-    private PollableSocket[] Bind(IPEndPoint endPoint, int backlog)
-    {
-        PollableSocket[] sockets = new PollableSocket[Homes.Length];
-        int made = 0;
-        try
-        {
-            if (endPoint.Port != 0)
-            {
-                _ = BindOne(endPoint, backlog, sharePort: false).Close();
-            }
-
-            for (; made < sockets.Length; made++)
-            {
-                sockets[made] = BindOne(made == 0 ? endPoint : sockets[0].LocalEndPoint!, backlog, sharePort: true);
-            }
-
-            return sockets;
-        }
-        catch
-        {
-            Close(sockets.AsSpan(0, made));
-            throw;
-        }
-    }
-
-    private PollableSocket BindOne(IPEndPoint endPoint, int backlog, bool sharePort)
-    {
-        IoResult result = _group.Platform.Listen(endPoint, backlog, sharePort, out PollableSocket? socket);
-        return result.IsSuccess
-            ? socket!
-            : throw result.ToException($"Listening on {endPoint}");
-    }
-
-    private static void Close(ReadOnlySpan<PollableSocket> sockets)
-    {
-        foreach (PollableSocket socket in sockets)
-        {
-            _ = socket.Close();
-        }
     }
 }

@@ -17,7 +17,7 @@ public sealed partial class Poller
     private int _operationsLeft;
     private long _bytesLeft;
 
-    /// <summary>Whether the caller runs on this poller's thread and has used up its share: it must queue its operation. Any thread.</summary>
+    /// <summary>Whether the caller runs on this poller's thread and has used up its share, so that it must queue. Any thread.</summary>
     internal bool IsShareSpent => IsCurrent && HasSpentShare;
 
     private bool HasSpentShare => _operationsLeft <= 0 || _bytesLeft <= 0;

@@ -12,13 +12,16 @@ internal static class Eventually
     public static Task True(string what, Func<bool> condition) => Equal(what, true, condition);
 
     /// <summary>Waits until the value is the expected one; after 30 s it throws with the value's name and what it was last.</summary>
-    public static async Task Equal<T>(string what, T expected, Func<T> actual)
+    public static Task Equal<T>(string what, T expected, Func<T> actual) => Equal(what, expected, () => Task.FromResult(actual()));
+
+    /// <summary>As the other, for a value that is asked for.</summary>
+    public static async Task Equal<T>(string what, T expected, Func<Task<T>> actual)
     {
         CancellationToken cancellation = TestContext.Current.CancellationToken;
         long start = Stopwatch.GetTimestamp();
         while (true)
         {
-            T last = actual();
+            T last = await actual();
             if (EqualityComparer<T>.Default.Equals(last, expected))
             {
                 return;

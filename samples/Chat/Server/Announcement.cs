@@ -11,7 +11,9 @@ internal static class Announcement
     /// <summary>The lines. The first one ends with the address and port, for scripts.</summary>
     /// <param name="endPoint">Where the server listens.</param>
     /// <param name="machine">This machine's name.</param>
-    public static string[] Lines(IPEndPoint endPoint, string machine)
+    /// <param name="ircEndPoint">Where it listens for IRC clients; null if it does not.</param>
+    /// <param name="data">The folder in which history is kept; null if it is kept in memory.</param>
+    public static string[] Lines(IPEndPoint endPoint, string machine, IPEndPoint? ircEndPoint = null, string? data = null)
     {
         string port = endPoint.Port == ChatProtocol.DefaultPort ? "" : $" --port {endPoint.Port}";
         List<string> lines = [$"Chat server: listening on {endPoint}"];
@@ -28,6 +30,12 @@ internal static class Announcement
             lines.Add($"    {Client}{host}{port}");
         }
 
+        if (ircEndPoint is not null)
+        {
+            lines.Add($"IRC clients: {ircEndPoint}");
+        }
+
+        lines.Add(data is null ? "History is kept in memory only." : $"History is kept in {data}.");
         lines.Add("Ctrl-C stops the server.");
         return [.. lines];
     }

@@ -16,9 +16,17 @@ internal static partial class Log
     [LoggerMessage(3, LogLevel.Warning, "{Name} ({RemoteEndPoint}) was cut off ({Reason}): {Why}")]
     internal static partial void CutOff(ILogger logger, string name, EndPoint? remoteEndPoint, CloseReason reason, string why);
 
-    [LoggerMessage(4, LogLevel.Information, "{Signal}: saying goodbye to everybody, for up to {Drain}")]
-    internal static partial void Stopping(ILogger logger, string signal, TimeSpan drain);
+    [LoggerMessage(4, LogLevel.Information, "{Cause}: saying goodbye to everybody, for up to {Drain}")]
+    internal static partial void Stopping(ILogger logger, string cause, TimeSpan drain);
 
     [LoggerMessage(5, LogLevel.Information, "Stopped")]
     internal static partial void Stopped(ILogger logger);
+
+    [LoggerMessage(
+        6,
+        LogLevel.Information,
+        "{People} people in {Rooms} rooms by {Connections} connections; {Messages} messages in {Seconds} s; refused since the start: "
+        + "{Flood} for flooding, {Refused} connections; {Memory} MiB")]
+    internal static partial void Status(
+        ILogger logger, long people, long rooms, int connections, long messages, double seconds, long flood, long refused, double memory);
 }

@@ -5,7 +5,8 @@ using Chat.Server;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
 
-(ServerOptions? options, ExitCode exit) = CommandLine.Read(args, Console.Out, Console.Error);
+(ServerOptions? options, ExitCode exit) = CommandLine.Read(
+    args, Environment.GetEnvironmentVariables(), Environment.CurrentDirectory, Console.In, Console.Out, Console.Error);
 if (options is null)
 {
     return (int)exit;
@@ -34,9 +35,17 @@ try
 {
     host = await ServerHost.StartAsync(options, loggers);
 }
-catch (IOException exception)
+catch (ListenException exception)
 {
     return Fail(Reason(options, exception));
+}
+catch (IOException exception)
+{
+    return Fail($"cannot start: {exception.Message}");
+}
+catch (ArgumentException exception)
+{
+    return Fail(exception.Message);
 }
 catch (PlatformNotSupportedException exception)
 {
@@ -47,13 +56,16 @@ catch (Win32Exception exception)
     return Fail($"cannot start {options.Pollers} pollers: {exception.Message.TrimEnd('.')}; expected fewer by --pollers, or more open files allowed");
 }
 
-foreach (string line in Announcement.Lines(host.EndPoint, Environment.MachineName))
+foreach (string line in Announcement.Lines(
+    host.EndPoint, Environment.MachineName, host.IrcEndPoint, options.Data is null ? null : Path.GetFullPath(options.Data)))
 {
     Console.WriteLine(line);
 }
 
 ILogger logger = loggers.CreateLogger("Chat.Server");
-Log.Stopping(logger, (await stop.Task).ToString(), options.DrainTimeout);
+await Task.WhenAny(stop.Task, host.DrainRequested);
+string cause = stop.Task.IsCompleted ? (await stop.Task).ToString() : $"drain asked for by {await host.DrainRequested}";
+Log.Stopping(logger, cause, options.DrainTimeout);
 await host.StopAsync();
 Log.Stopped(logger);
 return (int)ExitCode.Success;
@@ -66,11 +78,11 @@ static int Fail(string why)
     return (int)ExitCode.StartFailed;
 }
 
-static string Reason(ServerOptions options, IOException exception) => (exception.InnerException as SocketException)?.SocketErrorCode switch
+static string Reason(ServerOptions options, ListenException exception) => (exception.InnerException?.InnerException as SocketException)?.SocketErrorCode switch
 {
     SocketError.AddressAlreadyInUse =>
-        $"cannot listen: port {options.Port} of {options.Address} is in use; expected a free one: stop the program that has it, or choose another by --port",
+        $"cannot listen: port {exception.Port} of {options.Address} is in use; expected a free one: stop the program that has it, or choose another by --port",
     SocketError.AddressNotAvailable => $"cannot listen: {options.Address} is no address of this machine; expected one by --host, or 'any'",
-    SocketError.AccessDenied => $"cannot listen: port {options.Port} is not allowed to this user; expected one that is, such as 1024 or above",
+    SocketError.AccessDenied => $"cannot listen: port {exception.Port} is not allowed to this user; expected one that is, such as 1024 or above",
     _ => $"cannot start: {exception.Message}",
 };

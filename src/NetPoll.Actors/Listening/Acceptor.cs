@@ -1,157 +1,168 @@
-using NetPoll.Actors.Connections;
 using NetPoll.Actors.Diagnostics;
 using NetPoll.Actors.Pollers;
-using NetPoll.Core;
 using NetPoll.Core.Backends;
-using NetPoll.Core.Deadlines;
-using NetPoll.Core.Descriptors;
-using NetPoll.Core.Scheduling;
 using NetPoll.Core.Sockets;
 
 namespace NetPoll.Actors.Listening;
 
 /// <summary>A listener's socket on one poller: accepts in batches, and the connections are born on the thread on which they live.</summary>
-/// <remarks>The poller's thread only, but for <see cref="StartAsync"/> and <see cref="StopAsync"/>.</remarks>
-internal sealed class Acceptor : DeadlineNode, IPollWaiter, IPollerWork
+/// <remarks>The poller's thread only, but for the methods that return a task, which any thread may call.</remarks>
+internal sealed class Acceptor : WatchedSocket
 {
     // Then the open connections have their turn.
     private const int AcceptsPerTurn = 64;
 
-    private readonly ActorPoller _home;
     private readonly ListenerActor _listener;
-    private readonly PollableSocket _socket;
+    private readonly Admission _admission;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private PollDescriptor? _descriptor;
     private AcceptBackoff _backoff;
-    private bool _isQueued;
+    private bool _isPaused;
+    private bool _isStopping;
     private bool _isClosed;
+    private int _leftToDrain;
 
     internal Acceptor(ActorPoller home, ListenerActor listener, PollableSocket socket)
+        : base(home, socket)
     {
-        _home = home;
         _listener = listener;
-        _socket = socket;
+        _admission = new Admission(home, listener);
     }
 
-    /// <inheritdoc/>
-    IPollerWork? IPollerWork.Next { get; set; }
+    /// <summary>Whether its socket takes connections, or will when accepting is resumed. Any thread.</summary>
+    internal bool IsAccepting => IsWatched && !Volatile.Read(ref _isClosed);
 
-    /// <summary>Whether its socket takes connections. Any thread.</summary>
-    internal bool IsAccepting => Volatile.Read(ref _descriptor) is not null && !Volatile.Read(ref _isClosed);
-
-    /// <summary>Begins to accept. Any thread.</summary>
+    /// <summary>Begins to accept.</summary>
     /// <exception cref="IOException">The poller could not take the socket.</exception>
-    internal Task StartAsync()
+    /// <exception cref="ObjectDisposedException">It was stopped before.</exception>
+    internal Task StartAsync() => OnPollerAsync(() =>
     {
-        TaskCompletionSource started = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        _home.Poller.Post(
-            _ =>
-            {
-                IoResult opened = _home.Poller.Open(_socket, out _descriptor);
-                if (opened.IsSuccess)
-                {
-                    Accept();
-                    started.SetResult();
-                }
-                else
-                {
-                    CloseSocket();
-                    started.SetException(opened.ToException($"Listening on {_listener.EndPoint}"));
-                }
-            },
-            null);
-        return started.Task;
-    }
+        ObjectDisposedException.ThrowIf(_isClosed, _listener);
+        IoResult opened = Watch();
+        if (!opened.IsSuccess)
+        {
+            CloseSocket();
+            throw opened.ToException($"Listening on {_listener.EndPoint}");
+        }
 
-    /// <summary>Takes what waits in the queue, so that a connection whose client thinks it is open is not reset, and closes. Any thread.</summary>
+        Accept();
+    });
+
+    /// <summary>From the task's end on nothing is accepted; what comes waits in the system's queue.</summary>
+    internal Task PauseAsync() => OnPollerAsync(() => _isPaused = true);
+
+    /// <summary>Accepts again, first what has waited.</summary>
+    internal Task ResumeAsync() => OnPollerAsync(() =>
+    {
+        if (_isPaused && !_isClosed)
+        {
+            _isPaused = false;
+            Accept();
+        }
+    });
+
+    /// <summary>
+    /// Takes what waits in the queue, so that a connection whose client thinks it is open is not reset, and closes; also while paused.
+    /// Harmless when it is closed.
+    /// </summary>
     internal Task StopAsync()
     {
-        _home.Poller.Post(
-            _ =>
+        _ = OnPollerAsync(() =>
+        {
+            if (_isStopping || _isClosed)
             {
-                if (!_isClosed)
-                {
-                    while (AcceptBatch(AcceptsPerTurn) == BatchEnd.Budget)
-                    {
-                    }
+                return;
+            }
 
-                    CloseSocket();
-                }
-            },
-            null);
+            // The queue is in order of arrival: what had come before the stop is among so many.
+            _isStopping = true;
+            _leftToDrain = _listener.Backlog + 1;
+            Accept();
+        });
         return _stopped.Task;
     }
 
     /// <inheritdoc/>
-    void IPollWaiter.Resume(PollSignals signals) => Accept();
+    protected override void OnReadable() => Accept();
 
     /// <inheritdoc/>
-    void IPollWaiter.Schedule(PollSignals signals) => Queue();
+    protected override void OnTimePassed() => Accept();
 
     /// <inheritdoc/>
-    void IPollerWork.Run()
-    {
-        _isQueued = false;
-        Accept();
-    }
-
-    /// <summary>The time after a resource error has passed.</summary>
-    internal override void OnDue(long now, ReadyList ready) => ready.Add(this, PollSignals.Readable);
-
-    private void Queue()
-    {
-        if (!_isQueued)
-        {
-            _isQueued = true;
-            _home.Poller.Post(this);
-        }
-    }
+    protected override void OnPollerStopped() => CloseSocket();
 
     private void Accept()
     {
-        if (_isClosed)
+        if (_isClosed || (_isPaused && !_isStopping))
         {
             return;
         }
 
-        if (_descriptor!.CheckError(PollMode.Read) == PollResult.Closing)
+        if (!IsWatched)
         {
-            // The poller stops.
+            // Stopped before it began: nothing was ever taken.
             CloseSocket();
             return;
         }
 
-        _descriptor.ForgetReadiness(PollMode.Read);
-        switch (AcceptBatch(AcceptsPerTurn))
+        ForgetReadiness();
+        BatchEnd end = AcceptBatch(out IoResult failure);
+        if (_isStopping)
+        {
+            Drain(end, failure);
+            return;
+        }
+
+        switch (end)
         {
             case BatchEnd.Empty:
                 _backoff.Reset();
-                if (_descriptor.Arm(PollMode.Read, this) != PollSignals.None)
-                {
-                    Queue();
-                }
-
+                WaitReadable();
                 break;
             case BatchEnd.Budget:
                 _backoff.Reset();
-                Queue();
+                ComeAgain();
                 break;
             default:
+                Log.AcceptFailed(Home.Logger, _listener.EndPoint, failure.Error, failure.NativeError, _backoff.Delay);
+                _ = failure.IsOutOfDescriptors && _admission.TryShed(Socket);
+
                 // No edge will come for the connections that wait already: only a timer brings us back.
-                _home.Poller.Wheel.Arm(this, _home.Poller.Clock.Nanoseconds + (_backoff.Delay.Ticks * 100));
+                RemindAfter(_backoff.Delay);
                 _backoff.Lengthen();
                 break;
         }
     }
 
-    private BatchEnd AcceptBatch(int limit)
+    // A turn of the last batches: goes on until the queue is empty or holds only what came after the stop.
+    private void Drain(BatchEnd end, IoResult failure)
     {
-        for (int accepted = 0; accepted < limit; accepted++)
+        _leftToDrain -= AcceptsPerTurn;
+        if (end == BatchEnd.Budget && _leftToDrain > 0)
         {
-            IoResult result = _socket.Accept(out PollableSocket? socket);
+            ComeAgain();
+            return;
+        }
+
+        if (end == BatchEnd.Failed)
+        {
+            Log.AcceptFailedAtStop(Home.Logger, _listener.EndPoint, failure.Error, failure.NativeError);
+            for (int left = _listener.Backlog; failure.IsOutOfDescriptors && left > 0 && _admission.TryShed(Socket); left--)
+            {
+                // Told one by one that they are not served, instead of reset all at once.
+            }
+        }
+
+        CloseSocket();
+    }
+
+    private BatchEnd AcceptBatch(out IoResult failure)
+    {
+        for (int accepted = 0; accepted < AcceptsPerTurn; accepted++)
+        {
+            IoResult result = Socket.Accept(out PollableSocket? socket);
             if (result.IsSuccess)
             {
-                result = Adopt(socket!);
+                result = _admission.Receive(socket!);
             }
 
             switch (result.IsSuccess ? PollErrorClass.None : PollErrors.ClassifyAccept(result.NativeError))
@@ -159,59 +170,47 @@ internal sealed class Acceptor : DeadlineNode, IPollWaiter, IPollerWork
                 case PollErrorClass.None or PollErrorClass.Transient:
                     break;
                 case PollErrorClass.WouldBlock:
+                    failure = default;
                     return BatchEnd.Empty;
                 default:
-                    Log.AcceptFailed(_home.Logger, _listener.EndPoint, result.Error, result.NativeError, _backoff.Delay);
+                    failure = result;
                     return BatchEnd.Failed;
             }
         }
 
+        failure = default;
         return BatchEnd.Budget;
-    }
-
-    private IoResult Adopt(PollableSocket socket)
-    {
-        _ = socket.SetOption(SocketSetting.NoDelay, 1);
-        TimeSpan writeTimeout = _listener.ConnectionOptions.WriteTimeout;
-        if (writeTimeout != Timeout.InfiniteTimeSpan)
-        {
-            // The system gives up on a vanished peer when the connection would.
-            _ = socket.SetOption(SocketSetting.UserTimeoutMilliseconds, (int)Math.Min(writeTimeout.TotalMilliseconds, int.MaxValue));
-        }
-
-        string name = _listener.NextConnectionId();
-        try
-        {
-            IoResult spawned = Connection.Spawn(_home, socket, _listener, name);
-            if (!spawned.IsSuccess)
-            {
-                _listener.ConnectionClosed();
-            }
-
-            return spawned;
-        }
-#pragma warning disable CA1031 // The user's factory threw: its connection is closed, and accepting goes on.
-        catch (Exception exception)
-#pragma warning restore CA1031
-        {
-            Log.SpawnFailed(_home.Logger, exception, _listener.Id, socket.RemoteEndPoint);
-            return IoResult.Success;
-        }
     }
 
     private void CloseSocket()
     {
-        Volatile.Write(ref _isClosed, true);
-        _home.Poller.Wheel.Cancel(this);
-        if (_descriptor is { } descriptor)
+        if (!_isClosed)
         {
-            _ = descriptor.TryWithdraw(PollMode.Read, this);
-            _home.Poller.Evict(descriptor);
-            _home.Poller.Release(descriptor);
+            Volatile.Write(ref _isClosed, true);
+            Unwatch();
+            _ = Socket.Close();
+            _stopped.TrySetResult();
         }
+    }
 
-        _ = _socket.Close();
-        _stopped.TrySetResult();
+    private Task OnPollerAsync(Action action)
+    {
+        TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Home.Poller.Post(() =>
+        {
+            try
+            {
+                action();
+                done.SetResult();
+            }
+#pragma warning disable CA1031 // Whoever awaits the task gets it.
+            catch (Exception exception)
+#pragma warning restore CA1031
+            {
+                done.SetException(exception);
+            }
+        });
+        return done.Task;
     }
 
     private enum BatchEnd

@@ -1,5 +1,8 @@
 using System.Net;
 using NetPoll.Actors.Connections;
+using NetPoll.Core.Backends;
+using NetPoll.Core.Deadlines;
+using NetPoll.Core.Sockets;
 using Proto;
 
 namespace NetPoll.Actors.Listening;
@@ -9,24 +12,29 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
 {
     private readonly NetPollExtension _extension;
     private readonly Acceptor[] _acceptors;
+    private readonly LiveCount _connections = new();
+    private readonly int _maxConnections;
+    private long _names;
     private long _accepted;
-    private long _active;
-    private TaskCompletionSource? _empty;
+    private bool _isPaused;
 
-    internal ListenerActor(NetPollExtension extension, string id, IPEndPoint endPoint, Producer factory, ListenerOptions options, Core.Backends.PollableSocket[] sockets)
+    internal ListenerActor(NetPollExtension extension, string id, Producer factory, ListenerOptions options, PollableSocket[] sockets)
     {
         _extension = extension;
+        _maxConnections = options.MaxConnections;
         Id = id;
-        EndPoint = endPoint;
+        EndPoint = sockets[0].LocalEndPoint!;
+        Backlog = options.Backlog;
         ConnectionOptions = options.Connections;
+        Farewell = options.Farewell;
+        Addresses = options.AddressLimits.Count == 0 ? null : new AddressTable(options.AddressLimits, options.ExemptNetworks);
+        Clock = new PollerClock(extension.Options.Pollers.TimeProvider);
+        Refusals = new RefusalLog(id, extension.Options.Logger, Clock);
+        Reserve = new DescriptorReserve(extension.Platform);
 
         // The start is timed by nobody: a stopwatch for every connection would only cost.
         Props = Props.FromProducer(factory).WithStartDeadline(TimeSpan.Zero);
-        _acceptors = new Acceptor[sockets.Length];
-        for (int index = 0; index < sockets.Length; index++)
-        {
-            _acceptors[index] = new Acceptor(extension.Homes[index], this, sockets[index]);
-        }
+        _acceptors = [.. sockets.Select((socket, index) => new Acceptor(extension.Homes[index], this, socket))];
     }
 
     /// <inheritdoc/>
@@ -45,23 +53,29 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     /// <summary>What users are given.</summary>
     internal Listener Handle => new(PID.FromAddress(System.Address, Id), EndPoint);
 
-    /// <summary>Whether it accepts on every poller. Any thread.</summary>
+    /// <summary>Whether it accepts on every poller, or will when it is resumed. Any thread.</summary>
     internal bool IsAccepting => Array.TrueForAll(_acceptors, static acceptor => acceptor.IsAccepting);
 
-    internal long Active => Volatile.Read(ref _active);
+    internal int Backlog { get; }
+
+    internal Func<Refusal, ReadOnlyMemory<byte>>? Farewell { get; }
+
+    /// <summary>The limits by address; null without any.</summary>
+    internal AddressTable? Addresses { get; }
+
+    /// <summary>One clock for all pollers, whose own each begin at another moment.</summary>
+    internal PollerClock Clock { get; }
+
+    internal RefusalLog Refusals { get; }
+
+    /// <summary>What the acceptors of all pollers share for the day on which there are no descriptors.</summary>
+    internal DescriptorReserve Reserve { get; }
 
     /// <summary>The PID's id of the listener of that name.</summary>
     internal static string IdOf(string name) => $"netpoll/listener-{name}";
 
     /// <inheritdoc/>
-    public void ConnectionClosed()
-    {
-        // Both are full fences: the last connection sees who waits, or who waits sees that it was the last.
-        if (Interlocked.Decrement(ref _active) == 0)
-        {
-            Volatile.Read(ref _empty)?.TrySetResult();
-        }
-    }
+    public void ConnectionClosed() => Leave();
 
     /// <inheritdoc/>
     public async Task ReceiveAsync(IContext context)
@@ -69,11 +83,24 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         switch (context.Message)
         {
             case GetListenerStatistics:
-                context.Respond(new ListenerStatistics(Volatile.Read(ref _accepted), Active));
+                context.Respond(new ListenerStatistics(Volatile.Read(ref _accepted), _connections.Live) { Refused = Refusals.Counts, IsPaused = _isPaused });
+                break;
+
+            case PauseAccepting:
+                await Task.WhenAll(_acceptors.Select(static acceptor => acceptor.PauseAsync()));
+                _isPaused = true;
+                Answer(context, new AcceptingPaused());
+                break;
+
+            case ResumeAccepting:
+                await Task.WhenAll(_acceptors.Select(static acceptor => acceptor.ResumeAsync()));
+                _isPaused = false;
+                Answer(context, new AcceptingResumed());
                 break;
 
             case Stopping:
                 await StopAcceptingAsync();
+                _extension.Forget(this);
                 break;
         }
     }
@@ -82,25 +109,33 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     internal Task StartAcceptingAsync() => Task.WhenAll(_acceptors.Select(static acceptor => acceptor.StartAsync()));
 
     /// <summary>Takes what waits in the queues, and closes the sockets. Harmless when they are closed.</summary>
-    internal Task StopAcceptingAsync() => Task.WhenAll(_acceptors.Select(static acceptor => acceptor.StopAsync()));
-
-    /// <summary>Completes when the last connection has ended. After the accepting was stopped, once.</summary>
-    internal Task WhenEmptyAsync()
+    internal async Task StopAcceptingAsync()
     {
-        TaskCompletionSource empty = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        Interlocked.Exchange(ref _empty, empty);
-        if (Active == 0)
-        {
-            empty.TrySetResult();
-        }
-
-        return empty.Task;
+        await Task.WhenAll(_acceptors.Select(static acceptor => acceptor.StopAsync())).ConfigureAwait(false);
+        Reserve.Dispose();
     }
 
-    /// <summary>Counts a connection in, and names it. Any poller's thread.</summary>
-    internal string NextConnectionId()
+    /// <summary>Counts a connection in, unless there are as many as may be. Any poller's thread.</summary>
+    internal bool TryEnter() => _connections.TryEnter(_maxConnections) && _extension.Connections.TryEnter();
+
+    /// <summary>Counts a connection out. Any poller's thread.</summary>
+    internal void Leave()
     {
-        Interlocked.Increment(ref _active);
-        return $"{Id}/{Interlocked.Increment(ref _accepted)}";
+        _connections.Leave();
+        _extension.Connections.Leave();
+    }
+
+    /// <summary>Names a connection. Any poller's thread.</summary>
+    internal string NextConnectionId() => $"{Id}/{Interlocked.Increment(ref _names)}";
+
+    /// <summary>A connection has its actor. Any poller's thread.</summary>
+    internal void CountAccepted() => Interlocked.Increment(ref _accepted);
+
+    private static void Answer(IContext context, object answer)
+    {
+        if (context.Sender is not null)
+        {
+            context.Respond(answer);
+        }
     }
 }

@@ -55,7 +55,7 @@ internal readonly struct ConnectionScope
         _scope = scope;
         _extension = extension;
         _connection = connection;
-        extension.Scopes.Began();
+        _ = extension.Scopes.TryEnter();
     }
 
     internal IServiceProvider Services => _scope.ServiceProvider;
@@ -75,7 +75,7 @@ internal readonly struct ConnectionScope
         }
         finally
         {
-            _extension.Scopes.Ended();
+            _extension.Scopes.Leave();
         }
     }
 }

@@ -11,6 +11,7 @@ public sealed class RulesTests
     [InlineData("ada")]
     [InlineData("Ada_Lovelace-2.0")]
     [InlineData("7of9")]
+    [InlineData("[ada]^`{|}\\")]
     [InlineData("Zoë")]
     [InlineData("李小龍")]
     [InlineData("हिन्दी")]
@@ -18,9 +19,9 @@ public sealed class RulesTests
 
     [Theory]
     [InlineData("", "a name must not be empty; expected 1 to 32 characters")]
-    [InlineData("a b", "the name 'a b' contains U+0020; expected letters, digits, '-', '_' and '.', beginning with a letter or digit")]
-    [InlineData("-ada", "the name '-ada' contains '-' in front; expected letters, digits, '-', '_' and '.', beginning with a letter or digit")]
-    [InlineData("a\u001b[2J", "the name 'a\ufffd[2J' contains U+001B; expected letters, digits, '-', '_' and '.', beginning with a letter or digit")]
+    [InlineData("a b", "the name 'a b' contains U+0020; expected letters, digits, '-', '_' and '.', beginning with a letter or digit; []\\^`{|} are allowed as well")]
+    [InlineData("-ada", "the name '-ada' contains '-' in front; expected letters, digits, '-', '_' and '.', beginning with a letter or digit; []\\^`{|} are allowed as well")]
+    [InlineData("a\u001b[2J", "the name 'a\ufffd[2J' contains U+001B; expected letters, digits, '-', '_' and '.', beginning with a letter or digit; []\\^`{|} are allowed as well")]
     public void What_is_no_name_is_refused_with_the_value_and_the_rule(string name, string expected)
     {
         Assert.False(_rules.IsName(name, out string? error));

@@ -9,7 +9,7 @@ public sealed class CommandLineTests
     [Fact]
     public void Nothing_said_means_this_machine_and_the_usual_port()
     {
-        (ServerOptions? options, _) = CommandLine.Read([], TextWriter.Null, TextWriter.Null);
+        (ServerOptions? options, _) = CommandLine.Read([], TextReader.Null, TextWriter.Null, TextWriter.Null);
 
         Assert.NotNull(options);
         Assert.Equal((IPAddress.Loopback, 7000, Environment.ProcessorCount), (options.Address, options.Port, options.Pollers));
@@ -21,6 +21,7 @@ public sealed class CommandLineTests
     {
         (ServerOptions? options, _) = CommandLine.Read(
             ["--port", "0", "--host", "any", "--pollers", "3", "--registration-timeout", "5", "--idle-timeout", "6", "--drain-timeout", "0"],
+            TextReader.Null,
             TextWriter.Null,
             TextWriter.Null);
 
@@ -40,12 +41,14 @@ public sealed class CommandLineTests
     [InlineData("--host nowhere", "chat-server: --host 'nowhere': expected an address of this machine, such as 127.0.0.1, or 'any'\n")]
     [InlineData(
         "--prot 7",
-        "chat-server: unknown argument '--prot': expected --host, --port, --pollers, --registration-timeout, --idle-timeout, --drain-timeout or --help\n")]
+        "chat-server: unknown argument '--prot': expected --host, --port, --irc-port, --irc-name, --irc-history, --data, --motd, --metrics-port, "
+        + "--status-interval, --pollers, --max-connections, --max-connections-per-address, --registration-timeout, --idle-timeout, "
+        + "--drain-timeout, --flood-burst, --flood-rate, --flood-cooldown, --replay, --history-days, --operator, --config, --hash-password or --help\n")]
     public void An_error_is_one_line_that_names_the_value_and_what_was_expected(string arguments, string expected)
     {
         using var error = new StringWriter();
 
-        (ServerOptions? options, ExitCode exit) = CommandLine.Read(arguments.Split(' '), TextWriter.Null, error);
+        (ServerOptions? options, ExitCode exit) = CommandLine.Read(arguments.Split(' '), TextReader.Null, TextWriter.Null, error);
 
         Assert.Null(options);
         Assert.Equal(ExitCode.Usage, exit);

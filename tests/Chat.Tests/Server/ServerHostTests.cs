@@ -52,7 +52,7 @@ public sealed class ServerHostTests
         Assert.Equal("Port is 70000; expected 0 to 65535. (Parameter 'Port')", await Refused(new ServerOptions { Port = 70_000 }));
         Assert.StartsWith("Pollers is 0; expected 1 to 256.", await Refused(new ServerOptions { Pollers = 0 }), StringComparison.Ordinal);
         Assert.StartsWith(
-            "MaxOutputBytes is 65536; expected more than 1310000 (the members of a full room)",
+            "MaxOutputBytes is 65536; expected more than 1572144 (the members of a full room, and a replay)",
             await Refused(new ServerOptions { MaxOutputBytes = 65_536 }),
             StringComparison.Ordinal);
         Assert.StartsWith(

@@ -39,22 +39,22 @@ internal sealed class RecordingDoor : IDoor
 
         public Audience(RecordingDoor door) => _door = door;
 
-        public void Join(PID session, Joined welcome)
+        public void Join(Person person, Joined welcome)
         {
-            Assert.True(_sessions.Add(session), $"{session} joined an audience twice");
-            Tell(session, welcome);
+            Assert.True(_sessions.Add(person.Session), $"{person} joined an audience twice");
+            Tell(person.Session, welcome);
         }
 
-        public void Leave(PID session, Left? farewell)
+        public void Leave(Person person, RoomEvent? farewell)
         {
-            Assert.True(_sessions.Remove(session), $"{session} left an audience that it was not in");
+            Assert.True(_sessions.Remove(person.Session), $"{person} left an audience that they were not in");
             if (farewell is not null)
             {
-                Tell(session, farewell);
+                Tell(person.Session, farewell);
             }
         }
 
-        public void Publish(RoomEvent roomEvent, PID? except)
+        public void Publish(RoomEvent roomEvent, Person? except)
         {
             Interlocked.Increment(ref _door._publishes);
             if (roomEvent is RoomMessage message && message.Text == _door.Poison)
@@ -64,17 +64,17 @@ internal sealed class RecordingDoor : IDoor
 
             foreach (PID session in _sessions)
             {
-                if (!session.Equals(except))
+                if (!session.Equals(except?.Session))
                 {
                     Tell(session, roomEvent);
                 }
             }
         }
 
-        public void SendTo(PID session, RoomEvent roomEvent)
+        public void SendTo(Person person, RoomEvent roomEvent)
         {
-            Assert.Contains(session, _sessions);
-            Tell(session, roomEvent);
+            Assert.Contains(person.Session, _sessions);
+            Tell(person.Session, roomEvent);
         }
 
         public void Dispose() => Interlocked.Decrement(ref _door._audiences);

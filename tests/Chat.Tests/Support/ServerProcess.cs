@@ -6,30 +6,38 @@ namespace Chat.Tests.Support;
 /// <summary>The real server in a process of its own, on a port that the system chose.</summary>
 internal sealed class ServerProcess : IAsyncDisposable
 {
-    private ServerProcess(ProgramProcess program, int port)
+    private ServerProcess(ProgramProcess program, int port, int ircPort)
     {
         Program = program;
         Port = port;
+        IrcPort = ircPort;
     }
 
     public ProgramProcess Program { get; }
 
     public int Port { get; }
 
+    /// <summary>The port for IRC clients; 0 if there is none.</summary>
+    public int IrcPort { get; }
+
     /// <summary>How many descriptors the server has open that are no files: the runtime opens libraries as they are first needed.</summary>
     public int Descriptors => Directory.GetFiles($"/proc/{Program.Id}/fd")
         .Count(static descriptor => new FileInfo(descriptor).LinkTarget is { } target && !target.StartsWith('/'));
 
-    /// <summary>Starts it; returns when it has said where it listens.</summary>
+    /// <summary>
+    /// Starts it; returns when it has said where it listens. Unless the options say otherwise, it keeps nothing, and nobody says too much.
+    /// </summary>
     public static async Task<ServerProcess> Start(params string[] options)
     {
-        ProgramProcess program = Run(["--port", "0", .. options]);
+        ProgramProcess program = Run(["--port", "0", .. Unless("--data", "memory"), .. Unless("--flood-burst", "1000000"), .. options]);
+        string[] Unless(string option, string value) => options.Contains(option) ? [] : [option, value];
         try
         {
             string listening = await program.Prints(
                 "where the server listens", static line => line.StartsWith("Chat server: listening on ", StringComparison.Ordinal));
             await program.Prints("Ctrl-C stops the server.");
-            return new ServerProcess(program, int.Parse(listening[(listening.LastIndexOf(':') + 1)..], CultureInfo.InvariantCulture));
+            string? irc = program.Output.FirstOrDefault(static line => line.StartsWith("IRC clients: ", StringComparison.Ordinal));
+            return new ServerProcess(program, PortIn(listening), irc is null ? 0 : PortIn(irc));
         }
         catch
         {
@@ -49,4 +57,6 @@ internal sealed class ServerProcess : IAsyncDisposable
     public Task HasDescriptors(int count) => Eventually.Equal("the server's descriptors", count, () => Descriptors);
 
     public ValueTask DisposeAsync() => Program.DisposeAsync();
+
+    private static int PortIn(string line) => int.Parse(line[(line.LastIndexOf(':') + 1)..], CultureInfo.InvariantCulture);
 }

@@ -17,7 +17,7 @@ internal sealed class SocketServer : IDoor, IAsyncDisposable
 
     public SocketServer()
     {
-        _chat = ChatDomain.Start(_system, new ChatOptions(), [this]);
+        _chat = ChatDomain.Start(_system, new ChatOptions { FloodBurst = 1_000_000 }, [this]);
         _listener.Start();
         _accepting = AcceptAsync();
     }
@@ -110,7 +110,7 @@ internal sealed class SocketServer : IDoor, IAsyncDisposable
                     break;
                 case { } message:
                     _session!.Observe(message);
-                    if (Frames.FromMessage(message, _chat.Options) is { } translated)
+                    if (Frames.FromMessage(message, _chat.Options, "") is { } translated)
                     {
                         await SendAsync(translated);
                     }
@@ -143,34 +143,34 @@ internal sealed class SocketServer : IDoor, IAsyncDisposable
 
         public Audience(ActorSystem system) => _sender = new RootContext(system);
 
-        public void Join(PID session, Joined welcome)
+        public void Join(Person person, Joined welcome)
         {
-            _sessions.Add(session);
-            SendTo(session, welcome);
+            _sessions.Add(person.Session);
+            SendTo(person, welcome);
         }
 
-        public void Leave(PID session, Left? farewell)
+        public void Leave(Person person, RoomEvent? farewell)
         {
-            _sessions.Remove(session);
+            _sessions.Remove(person.Session);
             if (farewell is not null)
             {
-                SendTo(session, farewell);
+                SendTo(person, farewell);
             }
         }
 
-        public void Publish(RoomEvent roomEvent, PID? except)
+        public void Publish(RoomEvent roomEvent, Person? except)
         {
             Wire.ServerFrame frame = Frames.From(roomEvent);
             foreach (PID session in _sessions)
             {
-                if (!session.Equals(except))
+                if (!session.Equals(except?.Session))
                 {
                     _sender.Send(session, frame);
                 }
             }
         }
 
-        public void SendTo(PID session, RoomEvent roomEvent) => _sender.Send(session, Frames.From(roomEvent));
+        public void SendTo(Person person, RoomEvent roomEvent) => _sender.Send(person.Session, Frames.From(roomEvent));
 
         public void Dispose() => _sessions.Clear();
     }

@@ -9,9 +9,11 @@ internal sealed class TestChat : IAsyncDisposable
 {
     private readonly ActorSystem _system = new();
 
-    public TestChat(ChatOptions? options = null)
+    /// <param name="options">The limits; by default nobody says too much.</param>
+    /// <param name="store">What keeps the history; in memory by default.</param>
+    public TestChat(ChatOptions? options = null, IChatStore? store = null)
     {
-        Domain = ChatDomain.Start(_system, options ?? new ChatOptions(), [Front, Back], Time);
+        Domain = ChatDomain.Start(_system, options ?? new ChatOptions { FloodBurst = 1_000_000 }, [Front, Back], store, Time);
     }
 
     public RecordingDoor Front { get; } = new("front");

@@ -194,7 +194,8 @@ public sealed class ConnectionFailureTests : IAsyncDisposable
         TestLog.Entry error = Assert.Single(_server.Log.Errors);
         Assert.Equal(105, error.Id);
         Assert.Equal("on purpose", error.Exception!.Message);
-        Assert.Equal(new ListenerStatistics(2, 1), await _server.Statistics(listener));
+        ListenerStatistics statistics = await _server.Statistics(listener);
+        Assert.Equal((1, 1, 1), (statistics.Accepted, statistics.Active, statistics.Refused[RefusalReason.FactoryFailed]));
         Assert.Equal(1, _server.Homes[0].Connections.Count);
     }
 

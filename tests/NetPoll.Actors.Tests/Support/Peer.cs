@@ -22,9 +22,15 @@ internal sealed class Peer : IDisposable
 
     /// <param name="endPoint">Where to.</param>
     /// <param name="receiveBuffer">Bytes that the system may keep for this side, so that a peer that does not read is noticed soon; 0 for its default.</param>
-    public static async Task<Peer> ConnectAsync(IPEndPoint endPoint, int receiveBuffer = 0)
+    /// <param name="from">The address to come from, if not the system's choice.</param>
+    public static async Task<Peer> ConnectAsync(IPEndPoint endPoint, int receiveBuffer = 0, IPAddress? from = null)
     {
         Socket socket = new(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        if (from is not null)
+        {
+            socket.Bind(new IPEndPoint(from, 0));
+        }
+
         if (receiveBuffer != 0)
         {
             socket.ReceiveBufferSize = receiveBuffer;

@@ -39,11 +39,16 @@ internal sealed class TestServer : IAsyncDisposable
     public Task<Listener> ListenAsync(ConnectionScript script, ConnectionOptions? options = null) =>
         ListenAsync(() => new ScriptedConnection(script), options);
 
-    public Task<Listener> ListenAsync(Func<ConnectionActor> factory, ConnectionOptions? options = null) => NetPoll.ListenAsync(
-        $"test{Interlocked.Increment(ref _listeners)}",
-        AnyPort,
-        factory,
-        new ListenerOptions { Connections = options ?? new ConnectionOptions() }).Soon();
+    public Task<Listener> ListenAsync(Func<ConnectionActor> factory, ConnectionOptions? options = null) =>
+        ListenAsync(factory, new ListenerOptions { Connections = options ?? new ConnectionOptions() });
+
+    public Task<Listener> ListenAsync(ConnectionScript script, ListenerOptions options) => ListenAsync(() => new ScriptedConnection(script), options);
+
+    public Task<Listener> ListenAsync(Func<ConnectionActor> factory, ListenerOptions options) =>
+        NetPoll.ListenAsync($"test{Interlocked.Increment(ref _listeners)}", AnyPort, factory, options).Soon();
+
+    /// <summary>Asks an actor and waits for the answer.</summary>
+    public Task<T> Ask<T>(PID pid, object question) => System.Root.RequestAsync<T>(pid, question, TestContext.Current.CancellationToken).Soon();
 
     /// <summary>A connection with its peer.</summary>
     public static async Task<(Peer Peer, ScriptedConnection Connection)> OpenAsync(Listener listener, ConnectionScript script, int receiveBuffer = 0)

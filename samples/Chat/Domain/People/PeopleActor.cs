@@ -7,30 +7,47 @@ namespace Chat.Domain;
 /// A door says <see cref="FreeName"/> when its connection closes. The session is watched as well: a name that nobody frees would
 /// be lost until the server restarts, and a session that failed may not have come to say it.
 /// </remarks>
-internal sealed class PeopleActor : IActor
+internal sealed class PeopleActor : IActor, IDisposable
 {
+    private readonly ChatOptions _options;
     private readonly TimeProvider _time;
-    private readonly Dictionary<string, Person> _byName = [];
-    private readonly Dictionary<PID, Person> _bySession = [];
+    private readonly IHistory _history;
+    private readonly ChatFigures _figures;
+    private readonly PasswordWork _passwords = new();
+    private readonly Dictionary<string, Entry> _byName = [];
+    private readonly Dictionary<PID, Entry> _bySession = [];
 
-    public PeopleActor(TimeProvider time) => _time = time;
+    // Null until they are loaded, and until then nobody gets a name.
+    private Dictionary<string, Account>? _accounts;
+    private readonly Queue<PeopleRequest> _early = new();
+    private readonly Dictionary<string, (Person Person, ulong RequestId)> _registering = [];
+
+    public PeopleActor(ChatOptions options, TimeProvider time, IHistory history, ChatFigures figures)
+    {
+        _options = options;
+        _time = time;
+        _history = history;
+        _figures = figures;
+    }
 
     public Task ReceiveAsync(IContext context)
     {
         switch (context.Message)
         {
-            case ClaimName claim:
-                Claim(context, claim);
+            case Started:
+                _history.Tell(new LoadAccounts(context.Self));
                 break;
-            case SendPrivate message:
-                Deliver(context, message);
+            case AccountsLoaded loaded:
+                Load(context, loaded);
                 break;
-            case FreeName free:
-                if (Free(free.Session))
-                {
-                    context.Unwatch(free.Session);
-                }
-
+            case AccountSaved saved:
+                Registered(context, saved);
+                break;
+            case PeopleRequest request when _accounts is null:
+                _early.Enqueue(request);
+                break;
+            case PeopleRequest request:
+                Take(context, request);
                 break;
             case Terminated terminated:
                 Free(terminated.Who);
@@ -40,43 +57,351 @@ internal sealed class PeopleActor : IActor
         return Task.CompletedTask;
     }
 
+    public void Dispose() => _passwords.Dispose();
+
+    private void Load(IContext context, AccountsLoaded loaded)
+    {
+        if (loaded.Error is { } error)
+        {
+            // To go on would give registered names to anybody.
+            throw new IOException($"The accounts cannot be read: {error}");
+        }
+
+        _accounts = loaded.Accounts.ToDictionary(static account => ChatRules.NameKey(account.Name));
+        while (_early.TryDequeue(out PeopleRequest? request))
+        {
+            Take(context, request);
+        }
+    }
+
+    private void Take(IContext context, PeopleRequest request)
+    {
+        switch (request)
+        {
+            case ClaimName claim:
+                Claim(context, claim);
+                break;
+            case ChangeName change:
+                Change(context, change);
+                break;
+            case ReleaseName release:
+                if (_bySession.TryGetValue(release.Session, out Entry? renamed))
+                {
+                    ReleaseOldName(renamed);
+                }
+
+                break;
+            case FreeName free:
+                if (Free(free.Session))
+                {
+                    context.Unwatch(free.Session);
+                }
+
+                break;
+            case SendPrivate message:
+                Deliver(context, message);
+                break;
+            case Invite invite:
+                if (Find(context, invite.From, invite.RequestId, invite.To) is { } invited)
+                {
+                    context.Send(invited.Person.Session, new Invited(invite.Room, invite.From.Name));
+                    context.Send(invite.From.Session, new Done(invite.RequestId));
+                }
+
+                break;
+            case SetAway set:
+                if (_bySession.TryGetValue(set.Person.Session, out Entry? entry))
+                {
+                    entry.Away = set.Text;
+                }
+
+                context.Send(set.Person.Session, new Done(set.RequestId));
+                break;
+            case WhoIs who:
+                if (Find(context, who.Person, who.RequestId, who.Name) is { } found)
+                {
+                    bool mayKnow = who.Person.IsOperator || found.Person.Session.Equals(who.Person.Session);
+                    context.Send(who.Person.Session, new PersonFound(who.RequestId, found.Details(mayKnow)));
+                }
+
+                break;
+            case Register register:
+                Register(context, register);
+                break;
+            case BecomeOperator ask:
+                Promote(context, ask);
+                break;
+            case Kill kill:
+                if (Find(context, kill.Person, kill.RequestId, kill.Name) is { } killed)
+                {
+                    string why = kill.Reason.Length > 0 ? $": {kill.Reason}" : "";
+                    context.Send(killed.Person.Session, new Disconnect($"{kill.Person.Name} ended your connection{why}"));
+                    context.Send(kill.Person.Session, new Done(kill.RequestId));
+                }
+
+                break;
+            case ListPeople list:
+                PersonDetails[] people =
+                [
+                    .. _bySession.Values.Select(static entry => entry.Details(withAddress: true))
+                        .OrderBy(static person => person.Name, StringComparer.Ordinal),
+                ];
+                context.Send(list.Person.Session, new PeopleListed(list.RequestId, people));
+                break;
+        }
+    }
+
     private void Claim(IContext context, ClaimName claim)
     {
         Person person = claim.Person;
-        if (_bySession.TryGetValue(person.Session, out Person? already))
+        if (_bySession.TryGetValue(person.Session, out Entry? already))
         {
-            Refuse(context, person, claim.RequestId, RefusalReason.AlreadyNamed, $"you have the name '{already.Name}' already");
+            Refuse(context, person, claim.RequestId, RefusalReason.AlreadyNamed, $"you have the name '{already.Person.Name}' already");
+            return;
         }
-        else if (_byName.TryAdd(ChatRules.NameKey(person.Name), person))
+
+        Identify(context, person, claim.RequestId, person.Name, claim.Password, isOwner =>
         {
-            _bySession.Add(person.Session, person);
-            context.Watch(person.Session);
-            context.Send(person.Session, new NameClaimed(claim.RequestId, person));
+            string key = ChatRules.NameKey(person.Name);
+            if (isOwner)
+            {
+                TakeFrom(context, key);
+            }
+
+            if (!_byName.ContainsKey(key))
+            {
+                var entry = new Entry(person, _time.GetUtcNow()) { IsRegistered = isOwner };
+                _byName.Add(key, entry);
+                _bySession.Add(person.Session, entry);
+                _figures.PersonCame();
+                context.Watch(person.Session);
+                context.Send(person.Session, new NameClaimed(claim.RequestId, person, isOwner));
+            }
+            else
+            {
+                Refuse(context, person, claim.RequestId, RefusalReason.NameTaken, $"the name '{person.Name}' is taken");
+            }
+        });
+    }
+
+    private void Change(IContext context, ChangeName change)
+    {
+        Person person = change.Person;
+        Identify(context, person, change.RequestId, change.NewName, change.Password, isOwner =>
+        {
+            if (!_bySession.TryGetValue(person.Session, out Entry? entry))
+            {
+                return;
+            }
+
+            string key = ChatRules.NameKey(change.NewName);
+            string oldKey = ChatRules.NameKey(entry.Person.Name);
+            if (isOwner && key != oldKey)
+            {
+                TakeFrom(context, key);
+            }
+
+            if (key != oldKey && !_byName.TryAdd(key, entry))
+            {
+                Refuse(context, person, change.RequestId, RefusalReason.NameTaken, $"the name '{change.NewName}' is taken");
+                return;
+            }
+
+            string oldName = entry.Person.Name;
+            entry.OldKey = key == oldKey ? null : oldKey;
+            entry.IsRegistered = isOwner || (key == oldKey && entry.IsRegistered);
+            entry.Person = entry.Person with { Name = change.NewName };
+            context.Send(person.Session, new NameChanged(change.RequestId, entry.Person, oldName));
+        });
+    }
+
+    /// <summary>Goes on at once for a name that is nobody's; for a registered one, when the password is found to be right.</summary>
+    private void Identify(IContext context, Person person, ulong requestId, string name, string password, Action<bool> then)
+    {
+        if (!_accounts!.TryGetValue(ChatRules.NameKey(name), out Account? account))
+        {
+            then(false);
+        }
+        else if (_bySession.TryGetValue(person.Session, out Entry? entry) && entry.IsRegistered
+            && ChatRules.NameKey(entry.Person.Name) == ChatRules.NameKey(name))
+        {
+            then(true);
+        }
+        else if (password.Length == 0)
+        {
+            string text = $"the name '{account.Name}' is registered; give its password, or take another name";
+            Refuse(context, person, requestId, RefusalReason.PasswordRequired, text);
         }
         else
         {
-            Refuse(context, person, claim.RequestId, RefusalReason.NameTaken, $"the name '{person.Name}' is taken");
+            Verify(context, person, requestId, name, password, account.PasswordHash, () => then(true));
         }
+    }
+
+    private void Verify(IContext context, Person person, ulong requestId, string name, string password, string hash, Action then)
+    {
+        if (_passwords.IsFull)
+        {
+            string text = $"{PasswordWork.MaxWaiting} passwords wait to be checked, which is the limit; try again";
+            Refuse(context, person, requestId, RefusalReason.Busy, text);
+            return;
+        }
+
+        context.ReenterAfter(_passwords.VerifyAsync(password, hash), verified =>
+        {
+            if (verified.IsCompletedSuccessfully && verified.Result)
+            {
+                then();
+            }
+            else
+            {
+                Refuse(context, person, requestId, RefusalReason.WrongPassword, $"that is not the password of '{ChatRules.Quote(name)}'");
+            }
+        });
+    }
+
+    /// <summary>The owner of a registered name has come: whoever has it, perhaps a connection of theirs that is dead, goes.</summary>
+    private void TakeFrom(IContext context, string key)
+    {
+        if (_byName.TryGetValue(key, out Entry? other))
+        {
+            PID session = other.Person.Session;
+            Free(session);
+            context.Unwatch(session);
+            context.Send(session, new Disconnect($"the owner of the name '{other.Person.Name}' has come"));
+        }
+    }
+
+    private void Register(IContext context, Register register)
+    {
+        Person person = register.Person;
+        string key = ChatRules.NameKey(person.Name);
+        if (!_bySession.TryGetValue(person.Session, out Entry? entry) || ChatRules.NameKey(entry.Person.Name) != key)
+        {
+            Refuse(context, person, register.RequestId, RefusalReason.Busy, "your name has just changed; try again");
+        }
+        else if (_accounts!.ContainsKey(key) && !entry.IsRegistered)
+        {
+            Refuse(context, person, register.RequestId, RefusalReason.AlreadyRegistered, $"the name '{person.Name}' is registered already");
+        }
+        else if (_registering.ContainsKey(key) || _passwords.IsFull)
+        {
+            string text = $"{PasswordWork.MaxWaiting} passwords wait, or yours is being kept already; try again";
+            Refuse(context, person, register.RequestId, RefusalReason.Busy, text);
+        }
+        else
+        {
+            _registering.Add(key, (person, register.RequestId));
+            context.ReenterAfter(
+                _passwords.CreateAsync(register.Password),
+                hash => _history.Tell(new SaveAccount(context.Self, new Account(person.Name, hash.Result))));
+        }
+    }
+
+    private void Registered(IContext context, AccountSaved saved)
+    {
+        string key = ChatRules.NameKey(saved.Account.Name);
+        _registering.Remove(key, out (Person Person, ulong RequestId) asked);
+        if (saved.Error is { } error)
+        {
+            Refuse(context, asked.Person, asked.RequestId, RefusalReason.Unavailable, $"the name cannot be registered: {error}");
+            return;
+        }
+
+        _accounts![key] = saved.Account;
+        if (_byName.TryGetValue(key, out Entry? entry) && entry.Person.Session.Equals(asked.Person.Session))
+        {
+            entry.IsRegistered = true;
+        }
+
+        context.Send(asked.Person.Session, new Done(asked.RequestId));
+    }
+
+    private void Promote(IContext context, BecomeOperator ask)
+    {
+        if (!_options.Operators.TryGetValue(ask.Name, out string? hash))
+        {
+            string text = $"'{ChatRules.Quote(ask.Name)}' is no operator of this server";
+            Refuse(context, ask.Person, ask.RequestId, RefusalReason.WrongPassword, text);
+            return;
+        }
+
+        Verify(context, ask.Person, ask.RequestId, ask.Name, ask.Password, hash, () =>
+        {
+            if (_bySession.TryGetValue(ask.Person.Session, out Entry? entry))
+            {
+                entry.Person = entry.Person with { IsOperator = true };
+                context.Send(entry.Person.Session, new OperatorGranted(ask.RequestId, entry.Person));
+            }
+        });
     }
 
     private void Deliver(IContext context, SendPrivate message)
     {
-        if (_byName.TryGetValue(ChatRules.NameKey(message.To), out Person? to))
+        if (Find(context, message.From, message.RequestId, message.To) is { } to)
         {
             DateTimeOffset now = _time.GetUtcNow();
-            context.Send(to.Session, new PrivateMessage(message.From.Name, message.Text, now));
-            context.Send(message.From.Session, new PrivateSent(message.RequestId, to.Name, now));
-        }
-        else
-        {
-            string text = $"nobody here has the name '{ChatRules.Quote(message.To)}'";
-            Refuse(context, message.From, message.RequestId, RefusalReason.NoSuchPerson, text);
+            context.Send(to.Person.Session, new PrivateMessage(message.From.Name, message.Text, now, message.Kind));
+            context.Send(message.From.Session, new PrivateSent(message.RequestId, to.Person.Name, now, to.Away));
         }
     }
 
+    private Entry? Find(IContext context, Person asker, ulong requestId, string name)
+    {
+        if (_byName.TryGetValue(ChatRules.NameKey(name), out Entry? entry))
+        {
+            return entry;
+        }
+
+        Refuse(context, asker, requestId, RefusalReason.NoSuchPerson, $"nobody here has the name '{ChatRules.Quote(name)}'");
+        return null;
+    }
+
     private bool Free(PID session)
-        => _bySession.Remove(session, out Person? person) && _byName.Remove(ChatRules.NameKey(person.Name));
+    {
+        if (!_bySession.Remove(session, out Entry? entry))
+        {
+            return false;
+        }
+
+        ReleaseOldName(entry);
+        _byName.Remove(ChatRules.NameKey(entry.Person.Name));
+        _figures.PersonWent();
+        return true;
+    }
+
+    private void ReleaseOldName(Entry entry)
+    {
+        if (entry.OldKey is { } key)
+        {
+            _byName.Remove(key);
+            entry.OldKey = null;
+        }
+    }
 
     private static void Refuse(IContext context, Person person, ulong requestId, RefusalReason reason, string text)
         => context.Send(person.Session, new Refused(requestId, reason, text));
+
+    private sealed class Entry
+    {
+        private readonly DateTimeOffset _since;
+
+        public Entry(Person person, DateTimeOffset since)
+        {
+            Person = person;
+            _since = since;
+        }
+
+        public Person Person { get; set; }
+
+        /// <summary>The name before, which nobody else can have yet.</summary>
+        public string? OldKey { get; set; }
+
+        public string? Away { get; set; }
+
+        public bool IsRegistered { get; set; }
+
+        public PersonDetails Details(bool withAddress) => new(
+            Person.Name, _since, Away, Person.IsOperator, IsRegistered, Person.Door, withAddress ? Person.Address : "");
+    }
 }

@@ -1,5 +1,3 @@
-using Proto;
-
 namespace Chat.Domain;
 
 /// <summary>
@@ -12,17 +10,17 @@ namespace Chat.Domain;
 /// </remarks>
 public interface IRoomAudience : IDisposable
 {
-    /// <summary>Adds the session: it gets <paramref name="welcome"/> and then everything that is published after this call.</summary>
-    void Join(PID session, Joined welcome);
+    /// <summary>Adds somebody: their session gets <paramref name="welcome"/> and then everything that is published after this call.</summary>
+    void Join(Person person, Joined welcome);
 
-    /// <summary>Takes the session out: it gets nothing that is published after this call but <paramref name="farewell"/>, if any.</summary>
-    void Leave(PID session, Left? farewell);
+    /// <summary>Takes somebody out: their session gets nothing that is published after this call but <paramref name="farewell"/>, if any.</summary>
+    void Leave(Person person, RoomEvent? farewell);
 
     /// <summary>Tells every session but one.</summary>
     /// <param name="roomEvent">What happened.</param>
-    /// <param name="except">Who is not told; null if everybody is.</param>
-    void Publish(RoomEvent roomEvent, PID? except);
+    /// <param name="except">Who is not told, if they are in this audience; null if everybody is.</param>
+    void Publish(RoomEvent roomEvent, Person? except);
 
     /// <summary>Tells one session that has joined.</summary>
-    void SendTo(PID session, RoomEvent roomEvent);
+    void SendTo(Person person, RoomEvent roomEvent);
 }

@@ -7,60 +7,105 @@ namespace Chat.Domain;
 public abstract record RoomRequest(Person Person, ulong RequestId, string Room);
 
 /// <summary>Enters the room. Answer: <see cref="Joined"/> or <see cref="Refused"/>; the others get <see cref="Presence"/>.</summary>
-public sealed record Join(Person Person, ulong RequestId, string Room) : RoomRequest(Person, RequestId, Room);
+/// <param name="Person">Who.</param>
+/// <param name="RequestId">Comes back in the answer.</param>
+/// <param name="Room">Where.</param>
+/// <param name="Replay">Which of the messages that were said before are told with the answer.</param>
+public sealed record Join(Person Person, ulong RequestId, string Room, Replay Replay = default) : RoomRequest(Person, RequestId, Room);
 
 /// <summary>Leaves the room. Answer: <see cref="Left"/> or <see cref="Refused"/>; the others get <see cref="Presence"/>.</summary>
-public sealed record Leave(Person Person, ulong RequestId, string Room) : RoomRequest(Person, RequestId, Room);
+public sealed record Leave(Person Person, ulong RequestId, string Room, string? Reason = null) : RoomRequest(Person, RequestId, Room);
 
 /// <summary>
 /// Leaves the room because the session has ended. No answer; harmless when not in it; the others get <see cref="Presence"/>.
 /// </summary>
-public sealed record Vanish(Person Person, string Room) : RoomRequest(Person, 0, Room);
+public sealed record Vanish(Person Person, string Room, string? Reason = null) : RoomRequest(Person, 0, Room);
 
-/// <summary>Says something. Answer: <see cref="Said"/> or <see cref="Refused"/>; the others get <see cref="RoomMessage"/>.</summary>
-public sealed record Say(Person Person, ulong RequestId, string Room, string Text) : RoomRequest(Person, RequestId, Room);
+/// <summary>
+/// Says something. Answer: <see cref="Said"/>, when it is stored, or <see cref="Refused"/>; the others get <see cref="RoomMessage"/>.
+/// </summary>
+/// <param name="Person">Who.</param>
+/// <param name="RequestId">Comes back in the answer.</param>
+/// <param name="Room">Where.</param>
+/// <param name="Text">What.</param>
+/// <param name="Kind">How it is meant.</param>
+/// <param name="MessageId">
+/// The sender's own id for it, by which the room knows a repetition: it is answered like the first time and told to nobody. Empty for a
+/// message that is never repeated.
+/// </param>
+public sealed record Say(
+    Person Person, ulong RequestId, string Room, string Text, MessageKind Kind = MessageKind.Text, string MessageId = "")
+    : RoomRequest(Person, RequestId, Room);
 
 /// <summary>Asks who is there; anybody may. Answer: <see cref="RoomMembers"/> or <see cref="Refused"/>.</summary>
 public sealed record Who(Person Person, ulong RequestId, string Room) : RoomRequest(Person, RequestId, Room);
 
-/// <summary>What a room tells: answers (with a request's id) and events.</summary>
-/// <param name="Room">The room's name.</param>
-/// <param name="Sequence">
-/// The number of the message that this is, or else of the last one before it: 0 before the first. So whoever was told n on
-/// joining sees message n + 1 next.
-/// </param>
-public abstract record RoomEvent(string Room, long Sequence);
+/// <summary>Changes what the room is about; members and operators may. Everybody gets <see cref="TopicChanged"/>.</summary>
+public sealed record SetTopic(Person Person, ulong RequestId, string Room, string Text) : RoomRequest(Person, RequestId, Room);
 
-/// <summary>The session is in the room.</summary>
-public sealed record Joined(string Room, long Sequence, ulong RequestId, IReadOnlyList<string> Members) : RoomEvent(Room, Sequence);
+/// <summary>Asks for what was said after a message. Answer: <see cref="HistoryPage"/> or <see cref="Refused"/>.</summary>
+/// <param name="Person">Who.</param>
+/// <param name="RequestId">Comes back in the answer.</param>
+/// <param name="Room">A room that they are in.</param>
+/// <param name="After">The number of the message before the first wanted; 0 for the beginning.</param>
+/// <param name="Limit">How many at most, 1 or more; the room has a limit of its own.</param>
+public sealed record ReadHistory(Person Person, ulong RequestId, string Room, long After, int Limit) : RoomRequest(Person, RequestId, Room);
 
-/// <summary>The session is no longer in the room.</summary>
-public sealed record Left(string Room, long Sequence, ulong RequestId) : RoomEvent(Room, Sequence);
+/// <summary>The person has another name. Answer to the session: <see cref="RoomRenamed"/>; the others get <see cref="Renamed"/>.</summary>
+public sealed record Rename(Person Person, string OldName, string Room) : RoomRequest(Person, 0, Room);
 
-/// <summary>The room has taken the session's message and given it its number; the others get <see cref="RoomMessage"/>.</summary>
-public sealed record Said(string Room, long Sequence, ulong RequestId, DateTimeOffset Time) : RoomEvent(Room, Sequence);
+/// <summary>The person is away, or back. No answer; the others get <see cref="Presence"/>.</summary>
+public sealed record ChangeAway(Person Person, string Room, bool IsAway) : RoomRequest(Person, 0, Room);
 
-/// <summary>Who is in the room. To a session that is not in it, it is sent directly, beside the room's audience.</summary>
-public sealed record RoomMembers(string Room, long Sequence, ulong RequestId, IReadOnlyList<string> Members) : RoomEvent(Room, Sequence);
+/// <summary>What only operators may do in a room; they need not be in it. Answer: <see cref="Done"/> or <see cref="Refused"/>.</summary>
+/// <param name="Person">The operator.</param>
+/// <param name="RequestId">Comes back in the answer.</param>
+/// <param name="Room">Where.</param>
+/// <param name="Action">What.</param>
+/// <param name="Target">A person's name; for a ban, it may be an address instead.</param>
+/// <param name="Reason">For people; may be empty.</param>
+public sealed record Moderate(Person Person, ulong RequestId, string Room, ModerationAction Action, string Target, string Reason)
+    : RoomRequest(Person, RequestId, Room);
 
-/// <summary>Somebody came or went; both lists, because many such notices may be told as one.</summary>
-public sealed record Presence(string Room, long Sequence, IReadOnlyList<string> Arrived, IReadOnlyList<string> Departed)
-    : RoomEvent(Room, Sequence);
+/// <summary>What an operator may do in a room.</summary>
+public enum ModerationAction
+{
+    /// <summary>Puts somebody out; they may come again.</summary>
+    Kick,
 
-/// <summary>Somebody said something.</summary>
-public sealed record RoomMessage(string Room, long Sequence, string From, string Text, DateTimeOffset Time) : RoomEvent(Room, Sequence);
+    /// <summary>Puts somebody out, and refuses them until the ban is lifted.</summary>
+    Ban,
 
-/// <summary>The room is closed and nobody is in it any more.</summary>
-public sealed record RoomClosed(string Room, long Sequence, string Reason) : RoomEvent(Room, Sequence);
+    /// <summary>Lifts a ban.</summary>
+    Unban,
+
+    /// <summary>Lets somebody listen only.</summary>
+    Mute,
+
+    /// <summary>Lets them speak again.</summary>
+    Unmute,
+}
+
+/// <summary>Asks whom the room bans and mutes; operators may. Answer: <see cref="RoomRestrictions"/>.</summary>
+public sealed record ListRestrictions(Person Person, ulong RequestId, string Room) : RoomRequest(Person, RequestId, Room);
 
 /// <summary>Asks which rooms there are. Answer to the session: <see cref="RoomList"/>.</summary>
 public sealed record ListRooms(Person Person, ulong RequestId);
 
-/// <summary>The fullest rooms first.</summary>
-/// <param name="RequestId">The request's id.</param>
-/// <param name="Rooms">As many as the limit allows.</param>
-/// <param name="Total">How many there are.</param>
-public sealed record RoomList(ulong RequestId, IReadOnlyList<RoomSummary> Rooms, int Total);
+/// <summary>Which of the messages that were said before somebody came they are told.</summary>
+/// <param name="Last">The last so many; 0 for none.</param>
+/// <param name="Since">All after the one with this number, and then <paramref name="Last"/> does not count; null for somebody new.</param>
+public readonly record struct Replay(int Last, long? Since = null);
 
-/// <summary>A room and how many are in it.</summary>
-public sealed record RoomSummary(string Room, int Members);
+/// <summary>How a message is meant.</summary>
+public enum MessageKind
+{
+    /// <summary>As usual.</summary>
+    Text,
+
+    /// <summary>What the sender does: "ada waves".</summary>
+    Action,
+
+    /// <summary>From a program; programs do not answer it.</summary>
+    Notice,
+}

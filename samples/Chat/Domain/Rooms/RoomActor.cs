@@ -2,145 +2,386 @@ using Proto;
 
 namespace Chat.Domain;
 
-/// <summary>A room: who is in it, and the numbers of what is said there.</summary>
+/// <summary>A room: who is in it, what is said there and in which order.</summary>
 /// <remarks>
-/// The state that the members see changes only here, and every change is published before the next request is taken, so all
-/// members see one order. The room reports its size to <see cref="RoomsActor"/>, which decides when it goes.
+/// <para>
+/// A message is stored before anybody hears of it: the room hands it to the history, which gives it its number, and publishes it when the
+/// answer comes. Messages may be on their way to the store together; any other request waits for those before it, so that all of the
+/// room's events are told in the order of the requests.
+/// </para>
+/// <para>
+/// The state that the members see changes only here, and every change is told before the next request is taken, so all members see one
+/// order. The room reports its size to <see cref="RoomsActor"/>, which decides when it goes.
+/// </para>
 /// </remarks>
 internal sealed class RoomActor : IActor, IDisposable
 {
     private readonly string _room;
     private readonly ChatOptions _options;
     private readonly TimeProvider _time;
-    private readonly RoomAudiences _audiences;
+    private readonly IHistory _history;
+    private readonly RoomCrowd _crowd;
+    private readonly RoomLog _log;
+    private readonly HashSet<string> _banned = [];
+    private readonly HashSet<string> _muted = [];
 
-    // By session, not by name: a name may have passed to another session before its last one is out of here.
-    private readonly Dictionary<PID, Person> _members = [];
-    private long _sequence;
+    // With the history, oldest first; the answers come in this order.
+    private readonly Queue<Say> _storing = new();
+
+    // What must see the messages above stored, and all that came behind it: room requests, and the ends of sessions.
+    private readonly Queue<object> _waiting = new();
+    private Topic? _topic;
+    private bool _isLoaded;
+    private bool _isTimerSet;
     private long _requestsTaken;
 
-    public RoomActor(string room, ChatOptions options, TimeProvider time, IReadOnlyDictionary<string, IDoor> doors)
+    // What was reported last; nobody knows of the room before the first.
+    private (int Members, string? Topic) _reported = (-1, null);
+
+    public RoomActor(
+        string room, ChatOptions options, TimeProvider time, IReadOnlyDictionary<string, IDoor> doors, IHistory history)
     {
         _room = room;
         _options = options;
         _time = time;
-        _audiences = new RoomAudiences(room, doors);
+        _history = history;
+        _crowd = new RoomCrowd(room, options, doors);
+        _log = new RoomLog(options, time);
     }
 
     public Task ReceiveAsync(IContext context)
     {
-        int before = _members.Count;
         switch (context.Message)
         {
-            case RoomRequest request:
-                _requestsTaken++;
-                Take(context, request);
+            case Started:
+                _history.Tell(new LoadRoom(context.Self, _room, _options.ReplayMessages));
+                return Task.CompletedTask;
+            case RoomLoaded loaded:
+                Load(context, loaded);
                 break;
-            case Terminated terminated when _members.TryGetValue(terminated.Who, out Person? gone):
-                Remove(gone, farewell: null);
+            case Appended appended:
+                Finish(context, appended);
+                break;
+            case RoomRequest or Terminated:
+                Receive(context, context.Message);
+                break;
+            case TellPresence:
+                _isTimerSet = false;
+                _crowd.TellChanges(_log.Sequence);
                 break;
             case Stopping:
-                Close();
+                _crowd.Close(new RoomClosed(_room, _log.Sequence, $"room '{_room}' is closed"));
                 return Task.CompletedTask;
             default:
                 return Task.CompletedTask;
         }
 
-        // An empty room reports after every request: only a report that knows of the last request lets it go.
-        if (_members.Count != before || _members.Count == 0)
+        Report(context);
+        if (_crowd.HasChanges && !_isTimerSet)
         {
-            context.Send(context.Parent!, new RoomReport(_room, context.Self, _members.Count, _requestsTaken));
+            _isTimerSet = true;
+            TellPresenceLater(context);
         }
 
         return Task.CompletedTask;
     }
 
-    public void Dispose() => _audiences.Dispose();
+    public void Dispose() => _crowd.Dispose();
 
-    private void Take(IContext context, RoomRequest request)
+    // The system's clock even in tests: what is collected is told in the end, whatever time the messages have.
+    private void TellPresenceLater(IContext context) => context.ReenterAfter(
+        Task.Delay(_options.PresenceInterval, context.CancellationToken), () => context.Send(context.Self, TellPresence.Instance));
+
+    private void Load(IContext context, RoomLoaded loaded)
     {
-        bool member = _members.ContainsKey(request.Person.Session);
-        switch (request)
+        _isLoaded = true;
+        if (loaded.Room is { } stored)
         {
-            case Join when member:
-                Refuse(context, request, RefusalReason.AlreadyInRoom, $"you are in room '{_room}' already");
-                break;
-            case Join when _members.Count >= _options.MaxMembersPerRoom:
-                Refuse(context, request, RefusalReason.Full, $"room '{_room}' is full; the limit is {_options.MaxMembersPerRoom} people");
-                break;
-            case Join:
-                Add(context, request);
-                break;
-            case Leave when member:
-                context.Unwatch(request.Person.Session);
-                Remove(request.Person, new Left(_room, _sequence, request.RequestId));
-                break;
-            case Vanish:
-                if (member)
+            _log.Load(stored);
+            _topic = stored.Topic;
+            _banned.UnionWith(stored.Banned);
+            _muted.UnionWith(stored.Muted);
+            TakeWaiting(context);
+            return;
+        }
+
+        // Nobody gets in, so the room goes again, and whoever comes next makes another attempt.
+        foreach (RoomRequest request in _waiting.OfType<RoomRequest>())
+        {
+            _requestsTaken++;
+            Refuse(context, request, RefusalReason.Unavailable, $"the history of room '{_room}' cannot be read: {loaded.Error}");
+        }
+
+        _waiting.Clear();
+    }
+
+    private void Receive(IContext context, object message)
+    {
+        if (message is Say say && _storing.Count + _waiting.Count >= _options.MaxWaitingPerRoom)
+        {
+            _requestsTaken++;
+            string text = $"room '{_room}' is busy: {_options.MaxWaitingPerRoom} requests wait for the disk, which is the limit; try again";
+            Refuse(context, say, RefusalReason.Busy, text);
+        }
+        else if (!_isLoaded || _waiting.Count > 0 || (_storing.Count > 0 && message is not Say))
+        {
+            _waiting.Enqueue(message);
+        }
+        else
+        {
+            Take(context, message);
+        }
+    }
+
+    private void TakeWaiting(IContext context)
+    {
+        while (_waiting.TryPeek(out object? next) && (_storing.Count == 0 || next is Say))
+        {
+            Take(context, _waiting.Dequeue());
+        }
+    }
+
+    private void Take(IContext context, object message)
+    {
+        switch (message)
+        {
+            case Terminated terminated:
+                if (_crowd.Contains(terminated.Who))
                 {
-                    context.Unwatch(request.Person.Session);
-                    Remove(request.Person, farewell: null);
+                    _crowd.Remove(terminated.Who, farewell: null, "the connection failed", kickedBy: null, _log.Sequence);
                 }
 
                 break;
-            case Say say when member:
-                Publish(say);
+            case Say say:
+                Store(context, say);
+                break;
+            case RoomRequest request:
+                _requestsTaken++;
+                Take(context, request);
+                break;
+        }
+    }
+
+    private void Take(IContext context, RoomRequest request)
+    {
+        bool isMember = _crowd.Contains(request.Person.Session);
+        switch (request)
+        {
+            case Join join:
+                Enter(context, join, isMember);
+                break;
+            case Leave leave when isMember:
+                Remove(context, leave.Person.Session, new Left(_room, _log.Sequence, leave.RequestId), leave.Reason);
+                break;
+            case Vanish vanish:
+                if (isMember)
+                {
+                    Remove(context, vanish.Person.Session, farewell: null, vanish.Reason);
+                }
+
+                break;
+            case Rename rename:
+                if (isMember)
+                {
+                    _crowd.Rename(rename.Person, _log.Sequence);
+                }
+
+                context.Send(rename.Person.Session, new RoomRenamed(_room));
+                break;
+            case ChangeAway change:
+                if (isMember)
+                {
+                    _crowd.ChangeAway(change.Person.Session, change.IsAway, _log.Sequence);
+                }
+
                 break;
             case Who:
-                Answer(context, member, request.Person, new RoomMembers(_room, _sequence, request.RequestId, Names()));
+                var members = new RoomMembers(_room, _log.Sequence, request.RequestId, _crowd.Names) { Away = _crowd.Away, Topic = _topic };
+                Answer(context, request.Person, members);
+                break;
+            case SetTopic set when isMember || set.Person.IsOperator:
+                ChangeTopic(context, set);
+                break;
+            case ReadHistory read when isMember:
+                int limit = Math.Clamp(read.Limit, 1, _options.ReplayMessages);
+                _history.Tell(new ReadMessages(read.Person.Session, read.RequestId, _room, read.After, limit));
+                break;
+            case Moderate moderate:
+                Moderate(context, moderate);
+                break;
+            case ListRestrictions:
+                context.Send(request.Person.Session, new RoomRestrictions(request.RequestId, _room, [.. _banned.Order()], [.. _muted.Order()]));
                 break;
             default:
-                Refuse(context, request, RefusalReason.NotInRoom, $"you are not in room '{_room}'");
+                RefuseStranger(context, request);
                 break;
         }
     }
 
-    private void Add(IContext context, RoomRequest request)
+    private void Enter(IContext context, Join join, bool isMember)
     {
-        Person person = request.Person;
-        _members.Add(person.Session, person);
-
-        // The safety net for a session that ends without a word: it would stay in everybody's list of members for ever.
-        context.Watch(person.Session);
-        _audiences.Join(person, new Joined(_room, _sequence, request.RequestId, Names()));
-        _audiences.Publish(new Presence(_room, _sequence, [person.Name], []), except: person);
-    }
-
-    private void Remove(Person person, Left? farewell)
-    {
-        _members.Remove(person.Session);
-        _audiences.Leave(person, farewell);
-        _audiences.Publish(new Presence(_room, _sequence, [], [person.Name]), except: null);
-    }
-
-    private void Publish(Say say)
-    {
-        DateTimeOffset now = _time.GetUtcNow();
-        _sequence++;
-        _audiences.Publish(new RoomMessage(_room, _sequence, say.Person.Name, say.Text, now), except: say.Person);
-        _audiences.SendTo(say.Person, new Said(_room, _sequence, say.RequestId, now));
-    }
-
-    private void Close()
-    {
-        if (_members.Count > 0)
+        Person person = join.Person;
+        if (isMember)
         {
-            _audiences.Publish(new RoomClosed(_room, _sequence, $"room '{_room}' is closed"), except: null);
-            foreach (Person person in _members.Values)
+            Refuse(context, join, RefusalReason.AlreadyInRoom, $"you are in room '{_room}' already");
+        }
+        else if (!person.IsOperator && IsListed(_banned, person))
+        {
+            Refuse(context, join, RefusalReason.Banned, $"you are banned from room '{_room}'");
+        }
+        else if (_crowd.Count >= _options.MaxMembersPerRoom)
+        {
+            Refuse(context, join, RefusalReason.Full, $"room '{_room}' is full; the limit is {_options.MaxMembersPerRoom} people");
+        }
+        else
+        {
+            // The safety net for a session that ends without a word: it would stay in everybody's list of members for ever.
+            context.Watch(person.Session);
+            _crowd.Enter(person);
+            (IReadOnlyList<RoomMessage> messages, Gap? gap) = _log.Take(join.Replay);
+            var welcome = new Joined(_room, _log.Sequence, join.RequestId, _crowd.Names)
             {
-                _audiences.Leave(person, farewell: null);
-            }
+                Away = _crowd.Away,
+                Topic = _topic,
+                Replay = messages,
+                Gap = gap,
+            };
+            _crowd.Add(person, welcome, _log.Sequence);
         }
     }
 
-    private string[] Names() => [.. _members.Values.Select(static person => person.Name).Order(StringComparer.Ordinal)];
+    private void Remove(IContext context, PID session, RoomEvent? farewell, string? reason, string? kickedBy = null)
+    {
+        context.Unwatch(session);
+        _crowd.Remove(session, farewell, reason, kickedBy, _log.Sequence);
+    }
+
+    private void Store(IContext context, Say say)
+    {
+        if (!_crowd.Contains(say.Person.Session))
+        {
+            _requestsTaken++;
+            RefuseStranger(context, say);
+        }
+        else if (!say.Person.IsOperator && IsListed(_muted, say.Person))
+        {
+            _requestsTaken++;
+            Refuse(context, say, RefusalReason.Muted, $"you are muted in room '{_room}'");
+        }
+        else
+        {
+            _storing.Enqueue(say);
+            var message = new NewMessage(_room, say.Person.Name, say.MessageId, say.Kind, say.Text, _time.GetUtcNow());
+            _history.Tell(new AppendMessage(context.Self, message));
+        }
+    }
+
+    private void Finish(IContext context, Appended appended)
+    {
+        Say say = _storing.Dequeue();
+        _requestsTaken++;
+        StoreResult result = appended.Result;
+        if (appended.Error is { } error)
+        {
+            Refuse(context, say, RefusalReason.Unavailable, $"the message cannot be stored: {error}");
+        }
+        else if (result.Outcome == StoreOutcome.IdTaken)
+        {
+            string text = $"the message id '{ChatRules.Quote(say.MessageId)}' is that of your message {result.Sequence}, which has another text";
+            Refuse(context, say, RefusalReason.MessageIdTaken, text);
+        }
+        else
+        {
+            RoomMessage message = appended.Message.Numbered(result.Sequence, result.Time);
+            bool isRepetition = result.Outcome == StoreOutcome.Repetition;
+            if (!isRepetition)
+            {
+                _log.Add(message);
+                _crowd.Publish(message, about: message.From, except: say.Person);
+            }
+
+            Answer(context, say.Person, new Said(message, say.RequestId, isRepetition));
+        }
+
+        TakeWaiting(context);
+    }
+
+    private void ChangeTopic(IContext context, SetTopic set)
+    {
+        _topic = set.Text.Length == 0 ? null : new Topic(set.Text, set.Person.Name, _time.GetUtcNow());
+        Topic told = _topic ?? new Topic("", set.Person.Name, _time.GetUtcNow());
+        _history.Tell(new SaveTopic(context.Self, _room, told));
+        _crowd.Publish(new TopicChanged(_room, _log.Sequence, told), about: set.Person.Name, except: set.Person);
+        Answer(context, set.Person, new TopicChanged(_room, _log.Sequence, told, set.RequestId));
+    }
+
+    private void Moderate(IContext context, Moderate request)
+    {
+        string key = ChatRules.NameKey(request.Target);
+        switch (request.Action)
+        {
+            case ModerationAction.Kick when !PutOut(context, key, request):
+                string text = $"nobody in room '{_room}' has the name '{ChatRules.Quote(request.Target)}'";
+                Refuse(context, request, RefusalReason.NoSuchPerson, text);
+                return;
+            case ModerationAction.Ban:
+                Restrict(context, RestrictionKind.Ban, key, holds: true);
+                PutOut(context, key, request);
+                break;
+            case ModerationAction.Unban:
+                Restrict(context, RestrictionKind.Ban, key, holds: false);
+                break;
+            case ModerationAction.Mute:
+                Restrict(context, RestrictionKind.Mute, key, holds: true);
+                break;
+            case ModerationAction.Unmute:
+                Restrict(context, RestrictionKind.Mute, key, holds: false);
+                break;
+        }
+
+        context.Send(request.Person.Session, new Done(request.RequestId));
+    }
+
+    private bool PutOut(IContext context, string key, Moderate request)
+    {
+        if (_crowd.Find(key) is not { } target)
+        {
+            return false;
+        }
+
+        string by = request.Person.Name;
+        Remove(context, target.Session, new Kicked(_room, _log.Sequence, by, request.Reason), request.Reason, by);
+        return true;
+    }
+
+    private void Restrict(IContext context, RestrictionKind kind, string target, bool holds)
+    {
+        HashSet<string> targets = kind == RestrictionKind.Ban ? _banned : _muted;
+        if (holds ? targets.Add(target) : targets.Remove(target))
+        {
+            _history.Tell(new SaveRestriction(context.Self, _room, kind, target, holds));
+        }
+    }
+
+    private static bool IsListed(HashSet<string> targets, Person person)
+        => targets.Count > 0 && (targets.Contains(ChatRules.NameKey(person.Name)) || targets.Contains(person.Address));
+
+    private void Report(IContext context)
+    {
+        // An empty room reports after every request: only a report that knows of the last request lets it go.
+        if (_reported != (_crowd.Count, _topic?.Text) || _crowd.Count == 0)
+        {
+            _reported = (_crowd.Count, _topic?.Text);
+            context.Send(context.Parent!, new RoomReport(_room, context.Self, _crowd.Count, _requestsTaken, _topic?.Text ?? ""));
+        }
+    }
 
     /// <summary>To a member by the audience, in order with what else the room tells them; to others directly.</summary>
-    private void Answer(IContext context, bool member, Person person, RoomEvent answer)
+    private void Answer(IContext context, Person person, RoomEvent answer)
     {
-        if (member)
+        if (_crowd.Contains(person.Session))
         {
-            _audiences.SendTo(person, answer);
+            _crowd.SendTo(person.Session, answer);
         }
         else
         {
@@ -148,7 +389,15 @@ internal sealed class RoomActor : IActor, IDisposable
         }
     }
 
+    private void RefuseStranger(IContext context, RoomRequest request)
+        => Refuse(context, request, RefusalReason.NotInRoom, $"you are not in room '{_room}'");
+
     // A refusal changes nothing that others see, so its order with the room's events does not matter.
     private void Refuse(IContext context, RoomRequest request, RefusalReason reason, string text)
         => context.Send(request.Person.Session, new Refused(request.RequestId, reason, text, _room));
+
+    private sealed class TellPresence
+    {
+        public static readonly TellPresence Instance = new();
+    }
 }

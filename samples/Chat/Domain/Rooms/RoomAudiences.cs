@@ -21,20 +21,20 @@ internal sealed class RoomAudiences : IDisposable
             _audiences.Add(person.Door, audience);
         }
 
-        audience.Join(person.Session, welcome);
+        audience.Join(person, welcome);
     }
 
-    public void Leave(Person person, Left? farewell) => _audiences[person.Door].Leave(person.Session, farewell);
+    public void Leave(Person person, RoomEvent? farewell) => _audiences[person.Door].Leave(person, farewell);
 
     public void Publish(RoomEvent roomEvent, Person? except)
     {
         foreach ((string door, IRoomAudience audience) in _audiences)
         {
-            audience.Publish(roomEvent, door == except?.Door ? except.Session : null);
+            audience.Publish(roomEvent, door == except?.Door ? except : null);
         }
     }
 
-    public void SendTo(Person person, RoomEvent roomEvent) => _audiences[person.Door].SendTo(person.Session, roomEvent);
+    public void SendTo(Person person, RoomEvent roomEvent) => _audiences[person.Door].SendTo(person, roomEvent);
 
     public void Dispose()
     {

@@ -13,15 +13,20 @@ internal sealed partial class RoomsActor : IActor
     private readonly ChatOptions _options;
     private readonly TimeProvider _time;
     private readonly IReadOnlyDictionary<string, IDoor> _doors;
+    private readonly IHistory _history;
+    private readonly ChatFigures _figures;
     private readonly Dictionary<string, Entry> _rooms = [];
     private readonly Dictionary<PID, string> _names = [];
     private long _roomsMade;
 
-    public RoomsActor(ChatOptions options, TimeProvider time, IReadOnlyDictionary<string, IDoor> doors)
+    public RoomsActor(
+        ChatOptions options, TimeProvider time, IReadOnlyDictionary<string, IDoor> doors, IHistory history, ChatFigures figures)
     {
         _options = options;
         _time = time;
         _doors = doors;
+        _history = history;
+        _figures = figures;
     }
 
     public Task ReceiveAsync(IContext context)
@@ -59,7 +64,7 @@ internal sealed partial class RoomsActor : IActor
     {
         if (!_rooms.TryGetValue(request.Room, out Entry? entry))
         {
-            if (request is not Join)
+            if (!Opens(request))
             {
                 RefuseAbsent(context, request);
                 return;
@@ -81,9 +86,15 @@ internal sealed partial class RoomsActor : IActor
 
     private static void RefuseAbsent(IContext context, RoomRequest request)
     {
+        if (request is Rename rename)
+        {
+            context.Send(rename.Person.Session, new RoomRenamed(rename.Room));
+            return;
+        }
+
         Refused? refused = request switch
         {
-            Vanish => null,
+            Vanish or ChangeAway => null,
             Who => new Refused(request.RequestId, RefusalReason.NoSuchRoom, $"nobody is in a room '{request.Room}'", request.Room),
             _ => new Refused(request.RequestId, RefusalReason.NotInRoom, $"you are not in room '{request.Room}'", request.Room),
         };
@@ -93,13 +104,18 @@ internal sealed partial class RoomsActor : IActor
         }
     }
 
+    // An operator keeps somebody out of a room, or looks who is kept out, whether anybody is there or not.
+    private static bool Opens(RoomRequest request) => request is Join or ListRestrictions
+        || (request is Moderate { Action: not ModerationAction.Kick });
+
     private Entry Open(IContext context, string room)
     {
         // The number keeps the name of a room's actor apart from that of its predecessor, which may still be stopping.
-        Props props = Props.FromProducer(() => new RoomActor(room, _options, _time, _doors));
+        Props props = Props.FromProducer(() => new RoomActor(room, _options, _time, _doors, _history));
         var entry = new Entry(context.SpawnNamed(props, $"{room}/{++_roomsMade}"));
         _rooms.Add(room, entry);
         _names.Add(entry.Room, room);
+        _figures.RoomOpened();
         return entry;
     }
 
@@ -111,9 +127,11 @@ internal sealed partial class RoomsActor : IActor
         }
 
         entry.Members = report.Members;
+        entry.Topic = report.Topic;
         if (report.Members == 0 && report.RequestsTaken == entry.RequestsGiven)
         {
             _rooms.Remove(report.Room);
+            _figures.RoomClosed();
             context.Stop(entry.Room);
         }
     }
@@ -123,7 +141,7 @@ internal sealed partial class RoomsActor : IActor
         RoomSummary[] rooms =
         [
             .. _rooms.Where(static room => room.Value.Members > 0)
-                .Select(static room => new RoomSummary(room.Key, room.Value.Members))
+                .Select(static room => new RoomSummary(room.Key, room.Value.Members, room.Value.Topic))
                 .OrderByDescending(static room => room.Members)
                 .ThenBy(static room => room.Room, StringComparer.Ordinal),
         ];
@@ -136,6 +154,7 @@ internal sealed partial class RoomsActor : IActor
         if (_names.Remove(ended, out string? room) && _rooms.TryGetValue(room, out Entry? entry) && entry.Room.Equals(ended))
         {
             _rooms.Remove(room);
+            _figures.RoomClosed();
         }
     }
 
@@ -151,5 +170,7 @@ internal sealed partial class RoomsActor : IActor
         public long RequestsGiven { get; set; }
 
         public int Members { get; set; }
+
+        public string Topic { get; set; } = "";
     }
 }

@@ -10,6 +10,12 @@ public sealed class ChatRules
     /// <summary>A refused value is quoted up to this many characters: an error must not carry a megabyte back.</summary>
     private const int LongestQuote = 40;
 
+    /// <summary>What names in IRC have besides letters and digits; those of rooms do not.</summary>
+    private const string PersonCharacters = "[]\\^`{|}";
+
+    private const int ShortestPassword = 8;
+    private const int LongestPassword = 256;
+
     private readonly ChatOptions _options;
 
     public ChatRules(ChatOptions options)
@@ -23,7 +29,7 @@ public sealed class ChatRules
 
     /// <summary>Whether a person may have the name; if not, why.</summary>
     public bool IsName(string name, [NotNullWhen(false)] out string? error)
-        => IsIdentifier("name", name, _options.MaxNameLength, out error);
+        => IsIdentifier("name", name, _options.MaxNameLength, PersonCharacters, out error);
 
     /// <summary>
     /// The one spelling by which a room is known, whatever case a request used: rooms are looked up by it, possibly on another
@@ -31,7 +37,7 @@ public sealed class ChatRules
     /// </summary>
     public bool TryGetRoom(string room, [NotNullWhen(true)] out string? canonical, [NotNullWhen(false)] out string? error)
     {
-        if (IsIdentifier("room name", room, _options.MaxRoomNameLength, out error))
+        if (IsIdentifier("room name", room, _options.MaxRoomNameLength, "", out error))
         {
             canonical = room.ToLowerInvariant();
             return true;
@@ -42,18 +48,54 @@ public sealed class ChatRules
     }
 
     /// <summary>Whether the text may be said; if not, why.</summary>
-    public bool IsText(string text, [NotNullWhen(false)] out string? error)
+    public bool IsText(string text, [NotNullWhen(false)] out string? error) => IsText("text", text, _options.MaxTextBytes, out error);
+
+    /// <summary>Whether it may be a room's topic; an empty one takes the topic away.</summary>
+    public bool IsTopic(string topic, [NotNullWhen(false)] out string? error)
+    {
+        error = null;
+        return topic.Length == 0 || IsText("topic", topic, _options.MaxTopicBytes, out error);
+    }
+
+    /// <summary>Whether a sender may give a message this id; an empty one is none.</summary>
+    public bool IsMessageId(string id, [NotNullWhen(false)] out string? error)
+    {
+        if (id.Length > _options.MaxMessageIdLength)
+        {
+            error = $"a message id of {id.Length} characters exceeds the limit of {_options.MaxMessageIdLength}";
+            return false;
+        }
+
+        if (id.AsSpan().IndexOfAnyExceptInRange('!', '~') is >= 0 and int at)
+        {
+            error = $"the message id '{Quote(id)}' contains U+{(int)id[at]:X4}; expected visible ASCII characters";
+            return false;
+        }
+
+        error = null;
+        return true;
+    }
+
+    /// <summary>Whether it may be a password; it is not quoted.</summary>
+    public static bool IsPassword(string password, [NotNullWhen(false)] out string? error)
+    {
+        error = password.Length is >= ShortestPassword and <= LongestPassword ? null
+            : $"a password of {password.Length} characters is refused; expected {ShortestPassword} to {LongestPassword}";
+        return error is null;
+    }
+
+    private static bool IsText(string what, string text, int maxBytes, [NotNullWhen(false)] out string? error)
     {
         int bytes = Encoding.UTF8.GetByteCount(text);
         if (bytes == 0)
         {
-            error = $"a text must not be empty; expected 1 to {_options.MaxTextBytes} bytes";
+            error = $"a {what} must not be empty; expected 1 to {maxBytes} bytes";
             return false;
         }
 
-        if (bytes > _options.MaxTextBytes)
+        if (bytes > maxBytes)
         {
-            error = $"a text of {bytes} bytes exceeds the limit of {_options.MaxTextBytes}";
+            error = $"a {what} of {bytes} bytes exceeds the limit of {maxBytes}";
             return false;
         }
 
@@ -63,7 +105,7 @@ public sealed class ChatRules
             if (Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.LineSeparator
                 or UnicodeCategory.ParagraphSeparator)
             {
-                error = $"a text must not contain the control character {CodePoint(rune)}";
+                error = $"a {what} must not contain the control character {CodePoint(rune)}";
                 return false;
             }
         }
@@ -73,7 +115,8 @@ public sealed class ChatRules
     }
 
     /// <summary>Letters, digits, '-', '_', '.'; the first a letter or digit: no blank, so a name is a word in every door's syntax.</summary>
-    private static bool IsIdentifier(string what, string value, int maxLength, [NotNullWhen(false)] out string? error)
+    private static bool IsIdentifier(
+        string what, string value, int maxLength, string alsoAllowed, [NotNullWhen(false)] out string? error)
     {
         if (value.Length == 0)
         {
@@ -84,11 +127,13 @@ public sealed class ChatRules
         int length = 0;
         foreach (Rune rune in value.EnumerateRunes())
         {
-            bool allowed = Rune.IsLetterOrDigit(rune) || (length > 0 && (rune.Value is '-' or '_' or '.' || IsMark(rune)));
+            bool allowed = Rune.IsLetterOrDigit(rune)
+                || (length > 0 && (rune.Value is '-' or '_' or '.' || IsMark(rune)))
+                || (rune.IsAscii && alsoAllowed.Contains((char)rune.Value, StringComparison.Ordinal));
             if (!allowed)
             {
                 error = $"the {what} '{Quote(value)}' contains {Show(rune)}{(length == 0 ? " in front" : "")}; expected letters, digits, "
-                    + "'-', '_' and '.', beginning with a letter or digit";
+                    + $"'-', '_' and '.', beginning with a letter or digit{(alsoAllowed.Length > 0 ? $"; {alsoAllowed} are allowed as well" : "")}";
                 return false;
             }
 

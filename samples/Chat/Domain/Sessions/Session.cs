@@ -1,3 +1,4 @@
+using System.Globalization;
 using Proto;
 
 namespace Chat.Domain;
@@ -6,27 +7,39 @@ namespace Chat.Domain;
 /// <remarks>
 /// <para>It lives inside the door's connection actor and is used in that actor's turns only.</para>
 /// <para>Each request either returns why it is refused, or null: then it is on its way, and exactly one answer with its id comes,
-/// to the actor's mailbox or by a room's audience. The door gives every domain message from its mailbox to <see cref="Observe"/>
+/// to the actor's mailbox or by a room's audience. The door gives every domain message from its mailbox to <see cref="Observe(object)"/>
 /// before it translates it.</para>
 /// <para>Answers by an audience do not pass here, so the rooms are those that were asked for: a superset of those it is in. It
 /// serves to leave them all at the end, and asking a room to forget somebody who is not there is harmless.</para>
 /// </remarks>
 public sealed class Session
 {
+    private const int MaxWrongPasswords = 3;
+
     private readonly ChatDomain _chat;
     private readonly PID _self;
     private readonly string _door;
+    private readonly string _address;
+    private readonly FloodGate _gate;
 
     // The rooms that were asked for, each with the id of the request that asked last.
     private readonly Dictionary<string, ulong> _rooms = [];
     private Person? _claimed;
+
+    // What asked for a name, or for another one, and is not answered yet.
+    private ulong? _naming;
+
+    // Rooms that have yet to tell of the new name.
+    private int _renaming;
+    private int _wrongPasswords;
     private bool _ended;
 
     /// <param name="chat">The chat.</param>
     /// <param name="self">The actor that this lives in: answers and private messages are sent to it.</param>
     /// <param name="door">The name of the door that it came by.</param>
+    /// <param name="address">Where it came from, without the port; empty if that is not known.</param>
     /// <exception cref="ArgumentException">The chat was started without that door.</exception>
-    public Session(ChatDomain chat, PID self, string door)
+    public Session(ChatDomain chat, PID self, string door, string address = "")
     {
         if (!chat.Doors.ContainsKey(door))
         {
@@ -36,18 +49,23 @@ public sealed class Session
         _chat = chat;
         _self = self;
         _door = door;
+        _address = address;
+        _gate = new FloodGate(chat.Options, chat.Time);
     }
 
     /// <summary>Who this is; null until the name has been given.</summary>
     public Person? Person { get; private set; }
 
     /// <summary>Asks for a name. Answer: <see cref="NameClaimed"/>.</summary>
-    public Refused? Claim(ulong requestId, string name)
+    /// <param name="requestId">Comes back in the answer.</param>
+    /// <param name="name">The name.</param>
+    /// <param name="password">The name's, if it is registered.</param>
+    public Refused? Claim(ulong requestId, string name, string password = "")
     {
         if (_claimed is { } claimed)
         {
             string text = Person is null ? $"you have asked for the name '{claimed.Name}'; wait for the answer"
-                : $"you have the name '{claimed.Name}' already";
+                : $"you have the name '{Person.Name}' already";
             return new Refused(requestId, RefusalReason.AlreadyNamed, text);
         }
 
@@ -56,13 +74,76 @@ public sealed class Session
             return new Refused(requestId, RefusalReason.InvalidName, error);
         }
 
-        _claimed = new Person(name, _self, _door);
-        _chat.People.Tell(new ClaimName(_claimed, requestId));
+        if (TooManyWrong(requestId) is { } refused)
+        {
+            return refused;
+        }
+
+        _claimed = new Person(name, _self, _door, _address);
+        _naming = requestId;
+        _chat.People.Tell(new ClaimName(_claimed, requestId, password));
+        return null;
+    }
+
+    /// <summary>Asks for another name. Answer: <see cref="NameChanged"/>.</summary>
+    public Refused? ChangeName(ulong requestId, string name, string password = "")
+    {
+        if (Spend(requestId) is { } refused)
+        {
+            return refused;
+        }
+
+        if (_naming is not null || _renaming > 0)
+        {
+            return new Refused(requestId, RefusalReason.Busy, "you have asked for another name already; wait for the answer");
+        }
+
+        if (!_chat.Rules.IsName(name, out string? error))
+        {
+            return new Refused(requestId, RefusalReason.InvalidName, error);
+        }
+
+        if (TooManyWrong(requestId) is { } tooMany)
+        {
+            return tooMany;
+        }
+
+        _naming = requestId;
+        _chat.People.Tell(new ChangeName(Person!, requestId, name, password));
+        return null;
+    }
+
+    /// <summary>Keeps the name for those who know the password. Answer: <see cref="Done"/>.</summary>
+    public Refused? Register(ulong requestId, string password)
+    {
+        if (Spend(requestId) is { } refused)
+        {
+            return refused;
+        }
+
+        if (!ChatRules.IsPassword(password, out string? error))
+        {
+            return new Refused(requestId, RefusalReason.InvalidPassword, error);
+        }
+
+        _chat.People.Tell(new Register(Person!, requestId, password));
+        return null;
+    }
+
+    /// <summary>Asks to be an operator. Answer: <see cref="OperatorGranted"/>.</summary>
+    public Refused? BecomeOperator(ulong requestId, string name, string password)
+    {
+        if ((Spend(requestId) ?? TooManyWrong(requestId)) is { } refused)
+        {
+            return refused;
+        }
+
+        _chat.People.Tell(new BecomeOperator(Person!, requestId, name, password));
         return null;
     }
 
     /// <summary>Enters a room. Answer: <see cref="Joined"/>.</summary>
-    public Refused? Join(ulong requestId, string room)
+    public Refused? Join(ulong requestId, string room, Replay replay = default)
     {
         if (Check(requestId, room, out string name) is { } refused)
         {
@@ -76,12 +157,12 @@ public sealed class Session
         }
 
         _rooms[name] = requestId;
-        _chat.Rooms.Tell(new Join(Person!, requestId, name));
+        _chat.Rooms.Tell(new Join(Person!, requestId, name, replay));
         return null;
     }
 
     /// <summary>Leaves a room. Answer: <see cref="Left"/>.</summary>
-    public Refused? Leave(ulong requestId, string room)
+    public Refused? Leave(ulong requestId, string room, string? reason = null)
     {
         if (Check(requestId, room, out string name) is { } refused)
         {
@@ -89,12 +170,17 @@ public sealed class Session
         }
 
         _rooms.Remove(name);
-        _chat.Rooms.Tell(new Leave(Person!, requestId, name));
+        _chat.Rooms.Tell(new Leave(Person!, requestId, name, Reason(reason)));
         return null;
     }
 
     /// <summary>Says something in a room. Answer: <see cref="Said"/>.</summary>
-    public Refused? Say(ulong requestId, string room, string text)
+    /// <param name="requestId">Comes back in the answer.</param>
+    /// <param name="room">Where.</param>
+    /// <param name="text">What.</param>
+    /// <param name="kind">How it is meant.</param>
+    /// <param name="messageId">The sender's own id for it, which makes it safe to say it again; empty for none.</param>
+    public Refused? Say(ulong requestId, string room, string text, MessageKind kind = MessageKind.Text, string messageId = "")
     {
         if (Check(requestId, room, out string name) is { } refused)
         {
@@ -106,12 +192,22 @@ public sealed class Session
             return new Refused(requestId, RefusalReason.InvalidText, error, name);
         }
 
-        _chat.Rooms.Tell(new Say(Person!, requestId, name, text));
+        if (!_chat.Rules.IsMessageId(messageId, out error))
+        {
+            return new Refused(requestId, RefusalReason.InvalidMessageId, error, name);
+        }
+
+        if (Spend(requestId, name) is { } tooFast)
+        {
+            return tooFast;
+        }
+
+        _chat.Rooms.Tell(new Say(Person!, requestId, name, text, kind, messageId));
         return null;
     }
 
     /// <summary>Says something to one person. Answer: <see cref="PrivateSent"/>.</summary>
-    public Refused? SendPrivate(ulong requestId, string to, string text)
+    public Refused? SendPrivate(ulong requestId, string to, string text, MessageKind kind = MessageKind.Text)
     {
         if (Person is null)
         {
@@ -123,7 +219,73 @@ public sealed class Session
             return new Refused(requestId, RefusalReason.InvalidText, error);
         }
 
-        _chat.People.Tell(new SendPrivate(Person, requestId, to, text));
+        if (Spend(requestId) is { } tooFast)
+        {
+            return tooFast;
+        }
+
+        _chat.People.Tell(new SendPrivate(Person, requestId, to, text, kind));
+        return null;
+    }
+
+    /// <summary>Changes a room's topic; an empty one takes it away. Answer: <see cref="TopicChanged"/>.</summary>
+    public Refused? SetTopic(ulong requestId, string room, string topic)
+    {
+        if (Check(requestId, room, out string name) is { } refused)
+        {
+            return refused;
+        }
+
+        if (!_chat.Rules.IsTopic(topic, out string? error))
+        {
+            return new Refused(requestId, RefusalReason.InvalidText, error, name);
+        }
+
+        if (Spend(requestId, name) is { } tooFast)
+        {
+            return tooFast;
+        }
+
+        _chat.Rooms.Tell(new SetTopic(Person!, requestId, name, topic));
+        return null;
+    }
+
+    /// <summary>Says that the person is away, and why; or back, with null. Answer: <see cref="Done"/>.</summary>
+    public Refused? SetAway(ulong requestId, string? text)
+    {
+        if (Person is null)
+        {
+            return NameFirst(requestId);
+        }
+
+        if (text is not null && !_chat.Rules.IsText(text, out string? error))
+        {
+            return new Refused(requestId, RefusalReason.InvalidText, error);
+        }
+
+        if (Spend(requestId) is { } tooFast)
+        {
+            return tooFast;
+        }
+
+        _chat.People.Tell(new SetAway(Person, requestId, text));
+        foreach (string room in _rooms.Keys)
+        {
+            _chat.Rooms.Tell(new ChangeAway(Person, room, text is not null));
+        }
+
+        return null;
+    }
+
+    /// <summary>Asks somebody into a room. Answer: <see cref="Done"/>.</summary>
+    public Refused? Invite(ulong requestId, string room, string to)
+    {
+        if ((Check(requestId, room, out string name) ?? Spend(requestId, name)) is { } refused)
+        {
+            return refused;
+        }
+
+        _chat.People.Tell(new Invite(Person!, requestId, name, to));
         return null;
     }
 
@@ -139,6 +301,30 @@ public sealed class Session
         return null;
     }
 
+    /// <summary>Asks about somebody. Answer: <see cref="PersonFound"/>.</summary>
+    public Refused? WhoIs(ulong requestId, string name)
+    {
+        if (Person is null)
+        {
+            return NameFirst(requestId);
+        }
+
+        _chat.People.Tell(new WhoIs(Person, requestId, name));
+        return null;
+    }
+
+    /// <summary>Asks for what was said in a room after a message. Answer: <see cref="HistoryPage"/>.</summary>
+    public Refused? ReadHistory(ulong requestId, string room, long after, int limit)
+    {
+        if (Check(requestId, room, out string name) is { } refused)
+        {
+            return refused;
+        }
+
+        _chat.Rooms.Tell(new ReadHistory(Person!, requestId, name, Math.Max(0, after), limit));
+        return null;
+    }
+
     /// <summary>Asks which rooms there are. Answer: <see cref="RoomList"/>.</summary>
     public Refused? ListRooms(ulong requestId)
     {
@@ -151,6 +337,66 @@ public sealed class Session
         return null;
     }
 
+    /// <summary>Kicks, bans or mutes, or lifts it. Operators. Answer: <see cref="Done"/>.</summary>
+    public Refused? Moderate(ulong requestId, string room, ModerationAction action, string target, string reason)
+    {
+        if ((Check(requestId, room, out string name) ?? OperatorsOnly(requestId)) is { } refused)
+        {
+            return refused;
+        }
+
+        _chat.Rooms.Tell(new Moderate(Person!, requestId, name, action, target, Reason(reason) ?? ""));
+        return null;
+    }
+
+    /// <summary>Asks whom a room bans and mutes. Operators. Answer: <see cref="RoomRestrictions"/>.</summary>
+    public Refused? ListRestrictions(ulong requestId, string room)
+    {
+        if ((Check(requestId, room, out string name) ?? OperatorsOnly(requestId)) is { } refused)
+        {
+            return refused;
+        }
+
+        _chat.Rooms.Tell(new ListRestrictions(Person!, requestId, name));
+        return null;
+    }
+
+    /// <summary>Ends somebody's connection. Operators. Answer: <see cref="Done"/>.</summary>
+    public Refused? Kill(ulong requestId, string name, string reason)
+    {
+        if (OperatorsOnly(requestId) is { } refused)
+        {
+            return refused;
+        }
+
+        _chat.People.Tell(new Kill(Person!, requestId, name, Reason(reason) ?? ""));
+        return null;
+    }
+
+    /// <summary>Asks for everybody. Operators. Answer: <see cref="PeopleListed"/>.</summary>
+    public Refused? ListPeople(ulong requestId)
+    {
+        if (OperatorsOnly(requestId) is { } refused)
+        {
+            return refused;
+        }
+
+        _chat.People.Tell(new ListPeople(Person!, requestId));
+        return null;
+    }
+
+    /// <summary>Lets the server stop in order. Operators. Answer: none but the goodbye, which everybody gets.</summary>
+    public Refused? Drain(ulong requestId)
+    {
+        if (OperatorsOnly(requestId) is { } refused)
+        {
+            return refused;
+        }
+
+        _chat.RequestDrain(Person!.Name);
+        return null;
+    }
+
     /// <summary>Takes note of a message from the domain; messages that are not for it are ignored.</summary>
     public void Observe(object message)
     {
@@ -158,19 +404,29 @@ public sealed class Session
         {
             case NameClaimed claimed when !_ended:
                 Person = claimed.Person;
+                _naming = null;
                 break;
-            case Refused { Reason: RefusalReason.NameTaken }:
-                _claimed = null;
+            case NameChanged changed when !_ended:
+                Person = changed.Person;
+                _naming = null;
+                TellRooms(changed.OldName);
                 break;
-            case Refused { Reason: RefusalReason.Full, Room: { } room } refused
-                when _rooms.TryGetValue(room, out ulong requestId) && requestId == refused.RequestId:
-                _rooms.Remove(room);
+            case RoomRenamed when _renaming > 0:
+                _renaming--;
+                ReleaseOldName();
+                break;
+            case OperatorGranted granted when !_ended:
+                Person = granted.Person;
+                break;
+            case Refused refused:
+                Observe(refused);
                 break;
         }
     }
 
     /// <summary>The connection is over: leaves all rooms and frees the name. Later calls do nothing.</summary>
-    public void End()
+    /// <param name="reason">What the others are told; null for nothing.</param>
+    public void End(string? reason = null)
     {
         if (_ended)
         {
@@ -180,7 +436,7 @@ public sealed class Session
         _ended = true;
         foreach (string room in _rooms.Keys)
         {
-            _chat.Rooms.Tell(new Vanish(Person!, room));
+            _chat.Rooms.Tell(new Vanish(Person!, room, Reason(reason)));
         }
 
         // The rooms first: whoever gets the name next finds them without it. An unanswered claim is freed as well, since the
@@ -192,6 +448,48 @@ public sealed class Session
 
         _rooms.Clear();
         Person = null;
+    }
+
+    private void Observe(Refused refused)
+    {
+        if (refused.Reason == RefusalReason.WrongPassword)
+        {
+            _wrongPasswords++;
+        }
+
+        if (refused.RequestId == _naming)
+        {
+            _naming = null;
+            if (Person is null)
+            {
+                _claimed = null;
+            }
+        }
+
+        if (refused.Reason is RefusalReason.Full or RefusalReason.Banned or RefusalReason.Unavailable && refused.Room is { } room
+            && _rooms.TryGetValue(room, out ulong requestId) && requestId == refused.RequestId)
+        {
+            _rooms.Remove(room);
+        }
+    }
+
+    private void TellRooms(string oldName)
+    {
+        _renaming = _rooms.Count;
+        foreach (string room in _rooms.Keys)
+        {
+            _chat.Rooms.Tell(new Rename(Person!, oldName, room));
+        }
+
+        ReleaseOldName();
+    }
+
+    private void ReleaseOldName()
+    {
+        if (_renaming == 0 && !_ended)
+        {
+            _chat.People.Tell(new ReleaseName(_self));
+        }
     }
 
     private Refused? Check(ulong requestId, string room, out string name)
@@ -210,6 +508,41 @@ public sealed class Session
         name = canonical;
         return null;
     }
+
+    /// <summary>Counts a request that others are troubled with.</summary>
+    private Refused? Spend(ulong requestId, string? room = null)
+    {
+        if (Person is null)
+        {
+            return NameFirst(requestId);
+        }
+
+        if (Person.IsOperator || _gate.TryPass(out TimeSpan wait))
+        {
+            return null;
+        }
+
+        _chat.Figures.FloodRefused();
+        ChatOptions options = _chat.Options;
+        string text = string.Create(
+            CultureInfo.InvariantCulture,
+            $"you say too much; the limit is {options.FloodBurst} at once and {options.FloodRate} a second; wait {wait.TotalSeconds:0.#} s");
+        return new Refused(requestId, RefusalReason.TooFast, text, room, wait);
+    }
+
+    private Refused? OperatorsOnly(ulong requestId) => Person switch
+    {
+        null => NameFirst(requestId),
+        { IsOperator: false } => new Refused(requestId, RefusalReason.OperatorsOnly, "only operators may do that"),
+        _ => null,
+    };
+
+    private Refused? TooManyWrong(ulong requestId) => _wrongPasswords < MaxWrongPasswords ? null
+        : new Refused(
+            requestId, RefusalReason.WrongPassword, $"{_wrongPasswords} passwords were wrong, which is the limit for a connection; connect again");
+
+    /// <summary>A reason is told to others, so it must be a text; one that is none is left out.</summary>
+    private string? Reason(string? reason) => reason is not null && _chat.Rules.IsText(reason, out _) ? reason : null;
 
     private static Refused NameFirst(ulong requestId)
         => new(requestId, RefusalReason.NameFirst, "you have no name yet; ask for one first and wait for the answer");

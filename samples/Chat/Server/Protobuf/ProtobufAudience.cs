@@ -15,28 +15,28 @@ internal sealed class ProtobufAudience : IRoomAudience
 
     public ProtobufAudience(ActorSystem system, string room) => _group = new ConnectionGroup(system, room);
 
-    public void Join(PID session, Joined welcome)
+    public void Join(Person person, Joined welcome)
     {
         using SharedPayload payload = Encode(welcome);
-        _group.Join(session, payload);
+        _group.Join(person.Session, payload);
     }
 
-    public void Leave(PID session, Left? farewell)
+    public void Leave(Person person, RoomEvent? farewell)
     {
         using SharedPayload? payload = farewell is null ? null : Encode(farewell);
-        _group.Leave(session, payload);
+        _group.Leave(person.Session, payload);
     }
 
-    public void Publish(RoomEvent roomEvent, PID? except)
+    public void Publish(RoomEvent roomEvent, Person? except)
     {
         using SharedPayload payload = Encode(roomEvent);
-        _group.Publish(payload, except);
+        _group.Publish(payload, except?.Session);
     }
 
-    public void SendTo(PID session, RoomEvent roomEvent)
+    public void SendTo(Person person, RoomEvent roomEvent)
     {
         using SharedPayload payload = Encode(roomEvent);
-        _group.SendTo(session, payload);
+        _group.SendTo(person.Session, payload);
     }
 
     /// <summary>A group holds nothing: its members leave it by the room, or with their connections.</summary>

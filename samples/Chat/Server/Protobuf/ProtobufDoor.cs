@@ -1,5 +1,4 @@
 using Chat.Domain;
-using NetPoll.Actors;
 using Proto;
 
 namespace Chat.Server.Protobuf;
@@ -15,16 +14,6 @@ internal sealed class ProtobufDoor : IDoor
     public ProtobufDoor(ActorSystem system) => _system = system;
 
     public string Name => DoorName;
-
-    /// <summary>The limits of the door's connections.</summary>
-    public static ConnectionOptions Limits(ServerOptions options) => new()
-    {
-        MaxOutputBytes = options.MaxOutputBytes,
-
-        // Who does not read answers is not read from, long before they are cut off.
-        OutputHighWatermark = options.MaxOutputBytes / 4,
-        WriteTimeout = options.WriteTimeout,
-    };
 
     public IRoomAudience CreateAudience(string room) => new ProtobufAudience(_system, room);
 }

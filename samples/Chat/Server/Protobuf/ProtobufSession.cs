@@ -1,5 +1,6 @@
 using Chat.Domain;
 using Chat.Protocol;
+using Chat.Server.Doors;
 using Microsoft.Extensions.Logging;
 using NetPoll.Actors;
 using NetPoll.Core;
@@ -15,8 +16,10 @@ internal sealed class ProtobufSession : ProtobufConnectionActor<ClientFrame>
 {
     private readonly ChatDomain _chat;
     private readonly ServerOptions _options;
+    private readonly Admission _admission;
     private readonly ILogger _logger;
     private Session? _session;
+    private bool _isAdmitted;
 
     // For the log.
     private string _name = "a stranger";
@@ -28,18 +31,28 @@ internal sealed class ProtobufSession : ProtobufConnectionActor<ClientFrame>
     // A Ping is out, and no frame has come since.
     private bool _isPinged;
 
-    public ProtobufSession(ChatDomain chat, ServerOptions options, ILogger logger)
+    public ProtobufSession(ChatDomain chat, ServerOptions options, Admission admission, ILogger logger)
         : base(ClientFrame.Parser, ChatProtocol.MaxClientFrameBytes)
     {
         _chat = chat;
         _options = options;
+        _admission = admission;
         _logger = logger;
     }
 
     protected override void OnConnected()
     {
-        _session = new Session(_chat, Context.Self, ProtobufDoor.DoorName);
-        SetReadDeadline(Deadline.After(_options.RegistrationTimeout));
+        _session = new Session(_chat, Context.Self, ProtobufDoor.DoorName, RemoteEndPoint?.Address.ToString() ?? "");
+        _isAdmitted = _admission.TryEnter(RemoteEndPoint?.Address, out string? refusal);
+        if (_isAdmitted)
+        {
+            SetReadDeadline(Deadline.After(_options.RegistrationTimeout));
+        }
+        else
+        {
+            Send(Frames.Error(0, ErrorCode.TooManyConnections, refusal!));
+            End(refusal!, CloseReason.Error);
+        }
     }
 
     protected override Task OnFrame(ClientFrame frame)
@@ -72,6 +85,12 @@ internal sealed class ProtobufSession : ProtobufConnectionActor<ClientFrame>
 
     protected override Task OnMessage(object message)
     {
+        if (message is Disconnect disconnect)
+        {
+            End(disconnect.Reason, CloseReason.Aborted);
+            return Task.CompletedTask;
+        }
+
         _session!.Observe(message);
         if (message is NameClaimed { Person.Name: { } name } && _session.Person is not null)
         {
@@ -81,7 +100,7 @@ internal sealed class ProtobufSession : ProtobufConnectionActor<ClientFrame>
             Log.CameIn(_logger, name, RemoteEndPoint, _client);
         }
 
-        if (Frames.FromMessage(message, _chat.Options) is { } frame)
+        if (Frames.FromMessage(message, _chat.Options, _options.MessageOfTheDay) is { } frame)
         {
             Send(frame);
         }
@@ -126,7 +145,7 @@ internal sealed class ProtobufSession : ProtobufConnectionActor<ClientFrame>
     protected override void OnPeerClosed()
     {
         // Now, not when the last byte is sent: the name is free as soon as its owner is gone.
-        _session!.End();
+        _session!.End("the connection was closed");
         base.OnPeerClosed();
     }
 
@@ -134,22 +153,14 @@ internal sealed class ProtobufSession : ProtobufConnectionActor<ClientFrame>
 
     protected override void OnClosed(ConnectionClosed closed)
     {
-        _session?.End();
-        string why = _whyClosed ?? closed.Exception?.Message ?? closed.Reason switch
+        if (_isAdmitted)
         {
-            CloseReason.Local => "quit",
-            CloseReason.Peer => "closed the connection",
-            CloseReason.Reset => "reset the connection",
-            _ => closed.Reason.ToString(),
-        };
-        if (closed.Reason is CloseReason.Local or CloseReason.Peer or CloseReason.Reset or CloseReason.Shutdown)
-        {
-            Log.Left(_logger, _name, RemoteEndPoint, why);
+            _admission.Leave(RemoteEndPoint?.Address);
         }
-        else
-        {
-            Log.CutOff(_logger, _name, RemoteEndPoint, closed.Reason, why);
-        }
+
+        string why = _whyClosed ?? Farewells.Why(closed);
+        _session?.End(Farewells.ForOthers(closed, why));
+        Farewells.Report(_logger, _name, RemoteEndPoint, closed.Reason, why);
     }
 
     private static string Seconds(TimeSpan time) => $"{time.TotalSeconds} s";
@@ -163,9 +174,9 @@ internal sealed class ProtobufSession : ProtobufConnectionActor<ClientFrame>
 
     private void End(string why, CloseReason reason)
     {
-        _session!.End();
+        _session!.End(why);
         _whyClosed = why;
-        Send(new ServerFrame { Goodbye = new Goodbye { Reason = why } });
+        Send(new ServerFrame { Goodbye = new Goodbye { Reason = why, MayReturn = reason == CloseReason.Shutdown } });
         Close(reason);
     }
 }

@@ -1,0 +1,91 @@
+using Chat.Domain;
+using NetPoll.Actors;
+using Proto;
+
+namespace Chat.Server.Irc;
+
+/// <summary>Those of one IRC door who are in one room.</summary>
+/// <remarks>
+/// A client must not hear that it came itself: it would take that for a second coming. But the notice of those who came to a big room
+/// is one for all of them. So they are in a group of their own until then, and are told one by one what they do not know yet.
+/// </remarks>
+internal sealed class IrcAudience : IRoomAudience
+{
+    private readonly ConnectionGroup _settled;
+    private readonly ConnectionGroup _new;
+    private readonly IrcRoomEvents _events;
+    private readonly List<Person> _newcomers = [];
+
+    public IrcAudience(ActorSystem system, string room, IrcRoomEvents events)
+    {
+        _settled = new ConnectionGroup(system, room);
+        _new = new ConnectionGroup(system, $"{room}, new");
+        _events = events;
+    }
+
+    public void Join(Person person, Joined welcome)
+    {
+        using SharedPayload payload = SharedPayload.Copy(_events.For(person.Name, welcome).Bytes);
+        _new.Join(person.Session, payload);
+        _newcomers.Add(person);
+    }
+
+    public void Leave(Person person, RoomEvent? farewell)
+    {
+        using SharedPayload? payload = farewell is null ? null : SharedPayload.Copy(_events.For(person.Name, farewell).Bytes);
+
+        // One who is new when the room closes has not been moved.
+        bool isNew = _newcomers.RemoveAll(newcomer => newcomer.Session.Equals(person.Session)) > 0;
+        (isNew ? _new : _settled).Leave(person.Session, payload);
+    }
+
+    public void Publish(RoomEvent roomEvent, Person? except)
+    {
+        IrcLines lines = _events.ForAll(roomEvent);
+        if (!lines.IsEmpty)
+        {
+            using SharedPayload payload = SharedPayload.Copy(lines.Bytes);
+            _settled.Publish(payload, except?.Session);
+            if (_newcomers.Count > 0 && roomEvent is not Presence)
+            {
+                _new.Publish(payload, except?.Session);
+            }
+        }
+
+        if (roomEvent is Presence presence)
+        {
+            Settle(presence, except);
+        }
+    }
+
+    public void SendTo(Person person, RoomEvent roomEvent)
+    {
+        IrcLines lines = _events.For(person.Name, roomEvent);
+        if (!lines.IsEmpty)
+        {
+            using SharedPayload payload = SharedPayload.Copy(lines.Bytes);
+            _settled.SendTo(person.Session, payload);
+        }
+    }
+
+    /// <summary>Groups hold nothing: their members leave them by the room, or with their connections.</summary>
+    public void Dispose()
+    {
+    }
+
+    private void Settle(Presence presence, Person? except)
+    {
+        foreach (Person newcomer in _newcomers)
+        {
+            // Those who came later than this one; the ones before were in the list of members.
+            int own = presence.Arrived.ToList().IndexOf(newcomer.Name);
+            Presence unknown = presence with { Arrived = [.. presence.Arrived.Skip(own + 1)] };
+            IrcLines lines = _events.ForAll(unknown);
+            using SharedPayload? payload = lines.IsEmpty || newcomer.Session.Equals(except?.Session) ? null : SharedPayload.Copy(lines.Bytes);
+            _new.Leave(newcomer.Session, payload);
+            _settled.Join(newcomer.Session);
+        }
+
+        _newcomers.Clear();
+    }
+}

@@ -1,0 +1,174 @@
+using System.Globalization;
+using Chat.Domain;
+
+namespace Chat.Server.Irc;
+
+/// <summary>From the domain to lines: what a room tells those who understand the same.</summary>
+internal sealed class IrcRoomEvents
+{
+    private readonly string _server;
+    private readonly IrcCapabilities _capabilities;
+
+    public IrcRoomEvents(string server, IrcCapabilities capabilities)
+    {
+        _server = server;
+        _capabilities = capabilities;
+    }
+
+    /// <summary>An event as everybody gets it.</summary>
+    public IrcLines ForAll(RoomEvent roomEvent)
+    {
+        var lines = new IrcLines();
+        string channel = IrcLines.Channel(roomEvent.Room);
+        switch (roomEvent)
+        {
+            case RoomMessage message:
+                AddMessage(lines, message);
+                break;
+            case Presence presence:
+                AddPresence(lines, channel, presence);
+                break;
+            case Renamed renamed:
+                lines.Add($":{IrcLines.Source(renamed.OldName)} NICK {renamed.NewName}");
+                break;
+            case TopicChanged changed:
+                lines.Add($":{IrcLines.Source(changed.Topic.By)} TOPIC {channel} :{changed.Topic.Text}");
+                break;
+        }
+
+        return lines;
+    }
+
+    /// <summary>An answer or event as one of the members gets it.</summary>
+    public IrcLines For(string name, RoomEvent roomEvent)
+    {
+        var lines = new IrcLines();
+        string channel = IrcLines.Channel(roomEvent.Room);
+        switch (roomEvent)
+        {
+            case Joined joined:
+                lines.Add($":{IrcLines.Source(name)} JOIN {channel}");
+                if (joined.Topic is { } topic)
+                {
+                    AddTopic(lines, name, channel, topic);
+                }
+
+                AddNames(lines, name, channel, joined.Members);
+                AddReplay(lines, channel, joined);
+                break;
+            case Left:
+                lines.Add($":{IrcLines.Source(name)} PART {channel}");
+                break;
+            case Kicked kicked:
+                lines.Add($":{IrcLines.Source(kicked.By)} KICK {channel} {name} :{kicked.Reason}");
+                break;
+            case RoomClosed closed:
+                lines.Add($":{_server} KICK {channel} {name} :{closed.Reason}");
+                break;
+            case Said said when _capabilities.HasFlag(IrcCapabilities.EchoMessage) && !said.IsRepetition:
+                AddMessage(lines, said.Message);
+                break;
+            case RoomMembers members:
+                AddMembers(lines, name, channel, members);
+                break;
+            case TopicChanged:
+                return ForAll(roomEvent);
+        }
+
+        return lines;
+    }
+
+    private void AddMembers(IrcLines lines, string name, string channel, RoomMembers members)
+    {
+        switch (IrcRequests.QuestionOf(members.RequestId))
+        {
+            case IrcQuestion.Who:
+                var away = members.Away.ToHashSet();
+                foreach (string member in members.Members)
+                {
+                    string here = away.Contains(member) ? "G" : "H";
+                    lines.Add($":{_server} 352 {name} {channel} {member} chat {_server} {member} {here} :0 {member}");
+                }
+
+                lines.Add($":{_server} 315 {name} {channel} :End of /WHO list");
+                break;
+            case IrcQuestion.Topic when members.Topic is { } topic:
+                AddTopic(lines, name, channel, topic);
+                break;
+            case IrcQuestion.Topic:
+                lines.Add($":{_server} 331 {name} {channel} :No topic is set");
+                break;
+            default:
+                AddNames(lines, name, channel, members.Members);
+                break;
+        }
+    }
+
+    private void AddTopic(IrcLines lines, string name, string channel, Topic topic)
+    {
+        lines.Add($":{_server} 332 {name} {channel} :{topic.Text}");
+        string time = topic.Time.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
+        lines.Add($":{_server} 333 {name} {channel} {topic.By} {time}");
+    }
+
+    private void AddNames(IrcLines lines, string name, string channel, IReadOnlyList<string> members)
+    {
+        lines.AddWords($":{_server} 353 {name} = {channel} :", members);
+        lines.Add($":{_server} 366 {name} {channel} :End of /NAMES list");
+    }
+
+    private void AddReplay(IrcLines lines, string channel, Joined joined)
+    {
+        if (joined.Gap is { } gap)
+        {
+            lines.Add($":{_server} NOTICE {channel} :messages {gap.First} to {gap.Last} are missing here");
+        }
+
+        foreach (RoomMessage message in joined.Replay)
+        {
+            // A client that knows no times would show it as said now.
+            bool withTime = _capabilities.HasFlag(IrcCapabilities.ServerTime);
+            string text = withTime ? message.Text : $"[{message.Time.UtcDateTime.ToString("HH:mm", CultureInfo.InvariantCulture)}] {message.Text}";
+            AddMessage(lines, message with { Text = text });
+        }
+    }
+
+    private void AddMessage(IrcLines lines, RoomMessage message)
+    {
+        string tags = IrcLines.Tags(_capabilities, message.Time, $"{message.Room}-{message.Sequence}");
+        lines.AddText(message.From, IrcLines.Channel(message.Room), message.Kind, message.Text, tags);
+    }
+
+    /// <summary>
+    /// Who ends their connection leaves each room by itself, as PART and not QUIT: the rooms tell of it one after the other, and by then
+    /// the name may be somebody else's in another one.
+    /// </summary>
+    private void AddPresence(IrcLines lines, string channel, Presence presence)
+    {
+        foreach (Departure departure in presence.Departed)
+        {
+            string reason = departure.Reason is null ? "" : $" :{departure.Reason}";
+            lines.Add(departure.KickedBy is { } by
+                ? $":{IrcLines.Source(by)} KICK {channel} {departure.Name}{reason}"
+                : $":{IrcLines.Source(departure.Name)} PART {channel}{reason}");
+        }
+
+        foreach (string name in presence.Arrived)
+        {
+            lines.Add($":{IrcLines.Source(name)} JOIN {channel}");
+        }
+
+        if (_capabilities.HasFlag(IrcCapabilities.AwayNotify))
+        {
+            foreach (string name in presence.Away)
+            {
+                lines.Add($":{IrcLines.Source(name)} AWAY :away");
+            }
+
+            foreach (string name in presence.Back)
+            {
+                lines.Add($":{IrcLines.Source(name)} AWAY");
+            }
+        }
+    }
+}

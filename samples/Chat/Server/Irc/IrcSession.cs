@@ -1,0 +1,166 @@
+using System.Text;
+using Chat.Domain;
+using Chat.Server.Doors;
+using Microsoft.Extensions.Logging;
+using NetPoll.Actors;
+using NetPoll.Core;
+
+namespace Chat.Server.Irc;
+
+/// <summary>One IRC client's connection: lines to its <see cref="IrcConversation"/> and back, and its time limits.</summary>
+/// <remarks>
+/// Until the client has its name the registration deadline runs, which no byte prolongs. After that, silence is measured: half of the
+/// idle timeout brings a PING, the other half the end. Who does not take what is sent is cut off by the connection's own limits.
+/// </remarks>
+internal sealed class IrcSession : LineConnectionActor
+{
+    // The tags that a client may send before its line.
+    private const int MaxTagBytes = 4096;
+
+    private readonly ChatDomain _chat;
+    private readonly ServerOptions _options;
+    private readonly IrcOptions _irc;
+    private readonly Admission _admission;
+    private readonly ILogger _logger;
+    private IrcConversation? _conversation;
+    private bool _isAdmitted;
+    private string _name = "a stranger";
+    private string? _whyClosed;
+
+    // A PING is out, and no line has come since.
+    private bool _isPinged;
+
+    public IrcSession(ChatDomain chat, ServerOptions options, IrcOptions irc, Admission admission, ILogger logger)
+        : base(MaxTagBytes + IrcLines.MaxBytes)
+    {
+        _chat = chat;
+        _options = options;
+        _irc = irc;
+        _admission = admission;
+        _logger = logger;
+    }
+
+    protected override void OnConnected()
+    {
+        string address = RemoteEndPoint?.Address.ToString() ?? "";
+        _conversation = new IrcConversation(_chat, _irc, Context.Self, address);
+        _isAdmitted = _admission.TryEnter(RemoteEndPoint?.Address, out string? refusal);
+        if (_isAdmitted)
+        {
+            SetReadDeadline(Deadline.After(_options.RegistrationTimeout));
+        }
+        else
+        {
+            End(refusal!, CloseReason.Error);
+        }
+    }
+
+    protected override Task OnLine(ReadOnlySpan<byte> line)
+    {
+        _isPinged = false;
+        ReadOnlySpan<byte> untagged = line.StartsWith("@"u8) && line.IndexOf((byte)' ') is >= 0 and int end ? line[(end + 1)..] : line;
+        if (untagged.Length > IrcLines.MaxBytes)
+        {
+            Send(Encoding.UTF8.GetBytes($":{_irc.ServerName} 417 {_name} :A line of {untagged.Length} bytes exceeds the limit of {IrcLines.MaxBytes}\r\n"));
+            return Task.CompletedTask;
+        }
+
+        _conversation!.Take(Encoding.UTF8.GetString(line));
+        Flush();
+        return Task.CompletedTask;
+    }
+
+    protected override Task OnMessage(object message)
+    {
+        if (message is Disconnect disconnect)
+        {
+            End(disconnect.Reason, CloseReason.Aborted);
+            return Task.CompletedTask;
+        }
+
+        _conversation!.Take(message);
+        if (message is NameClaimed claimed && _conversation.IsRegistered)
+        {
+            _name = claimed.Person.Name;
+            SetReadDeadline(Deadline.None);
+            IdleTimeout = _options.IdleTimeout / 2;
+            Log.CameIn(_logger, _name, RemoteEndPoint, "IRC");
+        }
+
+        Flush();
+        return Task.CompletedTask;
+    }
+
+    protected override void OnFrameError(Exception exception) => End(exception.Message, CloseReason.Error);
+
+    protected override void OnDeadline(DeadlineKind kind)
+    {
+        switch (kind)
+        {
+            case DeadlineKind.Read:
+                End($"no name was asked for and given within {_options.RegistrationTimeout.TotalSeconds} s", CloseReason.DeadlineExceeded);
+                break;
+
+            // Perhaps they say nothing because they are busy taking what waits for them: the write timeout watches over that.
+            case DeadlineKind.Idle when OutputBytes > 0:
+                break;
+            case DeadlineKind.Idle when !_isPinged:
+                _isPinged = true;
+                Send(Encoding.UTF8.GetBytes($"PING :{_irc.ServerName}\r\n"));
+                break;
+            case DeadlineKind.Idle:
+                End(
+                    $"nothing was received within {_options.IdleTimeout.TotalSeconds} s, not even an answer to a PING",
+                    CloseReason.HeartbeatMissed);
+                break;
+            default:
+                _whyClosed = $"took nothing of {OutputBytes} waiting bytes within {_options.WriteTimeout.TotalSeconds} s";
+                base.OnDeadline(kind);
+                break;
+        }
+    }
+
+    protected override void OnPeerClosed()
+    {
+        // Now, not when the last byte is sent: the name is free as soon as its owner is gone.
+        _conversation!.Leave("the connection was closed");
+        base.OnPeerClosed();
+    }
+
+    protected override void OnShutdown() => End("the server stops", CloseReason.Shutdown);
+
+    protected override void OnClosed(ConnectionClosed closed)
+    {
+        if (_isAdmitted)
+        {
+            _admission.Leave(RemoteEndPoint?.Address);
+        }
+
+        string why = _whyClosed ?? Farewells.Why(closed);
+        _conversation?.Leave(Farewells.ForOthers(closed, why));
+        Farewells.Report(_logger, _name, RemoteEndPoint, closed.Reason, why);
+    }
+
+    private void Flush()
+    {
+        IrcLines output = _conversation!.TakeOutput();
+        if (!output.IsEmpty)
+        {
+            Send(output.Bytes);
+        }
+
+        if (_conversation.Ending is { } why)
+        {
+            _whyClosed ??= why;
+            Close();
+        }
+    }
+
+    private void End(string why, CloseReason reason)
+    {
+        _conversation!.End(why, why);
+        _whyClosed = why;
+        Send(_conversation.TakeOutput().Bytes);
+        Close(reason);
+    }
+}

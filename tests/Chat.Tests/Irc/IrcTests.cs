@@ -1,0 +1,336 @@
+using Chat.Protocol;
+using Chat.Tests.Support;
+
+namespace Chat.Tests.Irc;
+
+/// <summary>The IRC door of the real server process, line by line, beside people who came by the other one.</summary>
+public sealed class IrcTests
+{
+    private const int Limit = 120_000;
+
+    [Fact(Timeout = Limit)]
+    public async Task Whoever_registers_is_welcomed_and_told_what_the_server_supports()
+    {
+        await using ServerProcess server = await Start();
+        using IrcPeer ada = await IrcPeer.Connect(server.IrcPort);
+
+        await ada.Send("NICK ada", "USER ada 0 * :Ada Lovelace");
+        List<string> welcome = await ada.ReadsUpTo(" 422 ");
+
+        Assert.StartsWith(":chat.local 001 ada :Welcome", welcome[0], StringComparison.Ordinal);
+        Assert.Equal(
+            ["001", "002", "003", "004", "005", "005", "251", "254", "255", "422"], welcome.Select(line => line.Split(' ')[1]));
+        string supported = string.Join(' ', welcome.Where(line => line.Contains(" 005 ", StringComparison.Ordinal)));
+        Assert.All(["CASEMAPPING=ascii", "CHANTYPES=#", "NICKLEN=32", "CHANNELLEN=65", "TOPICLEN=300"], token => Assert.Contains(token, supported, StringComparison.Ordinal));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task People_of_both_doors_meet_in_one_room()
+    {
+        await using ServerProcess server = await Start();
+        using ChatPeer bob = await ChatPeer.InRoom(server.Port, "bob", "lobby");
+        using IrcPeer ada = await IrcPeer.Named(server.IrcPort, "ada");
+
+        await ada.Send("JOIN #lobby");
+        List<string> joined = await ada.ReadsUpTo(" 366 ");
+        Presence came = (await bob.Read(static frame => frame.Presence is not null)).Presence;
+        await ada.Send("PRIVMSG #lobby :hello, bob", "PRIVMSG #lobby :\u0001ACTION waves\u0001");
+        Message hello = (await bob.Read(static frame => frame.Message is not null)).Message;
+        Message waves = (await bob.Read(static frame => frame.Message?.Sequence == 2)).Message;
+        await ada.Send("NOTICE #lobby :beep");
+        Message beep = (await bob.Read(static frame => frame.Message?.Sequence == 3)).Message;
+        await ada.Send("PRIVMSG bob :psst");
+        PrivateMessage psst = (await bob.Read(static frame => frame.PrivateMessage is not null)).PrivateMessage;
+        await bob.Say("lobby", "hello, ada");
+        string heard = await ada.Reads("hello, ada");
+        await bob.Send(new ClientFrame { SendPrivate = new SendPrivate { To = "ADA", Text = "psst yourself" } });
+        string whispered = await ada.Reads("psst yourself");
+        await bob.Request(new ClientFrame { Leave = new Leave { Room = "lobby", Reason = "tea" } });
+        string left = await ada.Reads("PART");
+
+        Assert.Equal([":ada!ada@chat JOIN #lobby", ":chat.local 353 ada = #lobby :ada bob", ":chat.local 366 ada #lobby :End of /NAMES list"], joined);
+        Assert.Equal(["ada"], came.Arrived);
+        Assert.Equal(("ada", "hello, bob", MessageKind.Text), (hello.From, hello.Text, hello.Kind));
+        Assert.Equal(("waves", MessageKind.Action), (waves.Text, waves.Kind));
+        Assert.Equal(("beep", MessageKind.Notice), (beep.Text, beep.Kind));
+        Assert.Equal(("ada", "psst"), (psst.From, psst.Text));
+        Assert.Equal(":bob!bob@chat PRIVMSG #lobby :hello, ada", heard);
+        Assert.Equal(":bob!bob@chat PRIVMSG ada :psst yourself", whispered);
+        Assert.Equal(":bob!bob@chat PART #lobby :tea", left);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Every_command_that_cannot_be_done_gets_its_own_number()
+    {
+        (string Command, string Answer)[] expected =
+        [
+            ("NICK", " 431 ada "),
+            ("NICK bob", " 433 ada bob "),
+            ("NICK -x-", " 432 ada -x- "),
+            ("USER x 0 * :x", " 462 ada "),
+            ("JOIN", " 461 ada JOIN "),
+            ("JOIN lobby", " 403 ada lobby "),
+            ("JOIN #two!words", " 403 ada #two!words "),
+            ("PART #attic", " 442 ada #attic "),
+            ("PRIVMSG", " 411 ada "),
+            ("PRIVMSG bob", " 412 ada "),
+            ("PRIVMSG nobody :x", " 401 ada nobody "),
+            ("PRIVMSG #attic :x", " 404 ada #attic "),
+            ("PRIVMSG a,b,c,d,e :x", " 407 ada e "),
+            ("PRIVMSG bob :\u0001VERSION\u0001", " 404 ada bob "),
+            ("TOPIC #attic :x", " 442 ada #attic "),
+            ("TOPIC #attic", " 403 ada #attic "),
+            ("NAMES #attic", " 366 ada #attic "),
+            ("WHO #attic", " 315 ada #attic "),
+            ("WHOIS nobody", " 401 ada nobody "),
+            ("WHOIS", " 431 ada "),
+            ("INVITE nobody #lobby", " 401 ada nobody "),
+            ("INVITE bob", " 461 ada INVITE "),
+            ("KICK #lobby bob", " 482 ada #lobby "),
+            ("MODE #lobby", " 324 ada #lobby +n"),
+            ("MODE #lobby +b", " 368 ada #lobby "),
+            ("MODE #lobby +b bob!*@*", " 482 ada #lobby "),
+            ("MODE #lobby +o ada", " 472 ada o "),
+            ("MODE ada", " 221 ada +"),
+            ("MODE bob", " 502 ada "),
+            ("MODE ada +x", " 501 ada "),
+            ("OPER ada", " 461 ada OPER "),
+            ("OPER ada wrong", " 464 ada "),
+            ("KILL bob :x", " 481 ada "),
+            ("MOTD", " 422 ada "),
+            ("CAP FOO", " 410 ada FOO "),
+            ("FROBNICATE x", " 421 ada FROBNICATE "),
+        ];
+        await using ServerProcess server = await Start();
+        using ChatPeer bob = await ChatPeer.InRoom(server.Port, "bob", "lobby");
+        using IrcPeer ada = await IrcPeer.Named(server.IrcPort, "ada");
+
+        foreach ((string command, string answer) in expected)
+        {
+            await ada.Send(command);
+
+            // Whatever comes first is the answer.
+            string? line = await ada.Read();
+            Assert.True(line?.StartsWith($":chat.local{answer}", StringComparison.Ordinal), $"'{command}' was answered by '{line}', expected '{answer}'");
+            await ada.Ask();
+        }
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Nothing_but_registration_is_done_before_it()
+    {
+        await using ServerProcess server = await Start();
+        using ChatPeer bob = await ChatPeer.Named(server.Port, "bob");
+        using IrcPeer ada = await IrcPeer.Connect(server.IrcPort);
+
+        Assert.StartsWith(":chat.local 451 * JOIN ", Assert.Single(await ada.Ask("JOIN #lobby")), StringComparison.Ordinal);
+        Assert.StartsWith(":chat.local 461 * USER ", Assert.Single(await ada.Ask("USER x")), StringComparison.Ordinal);
+        await ada.Send("NICK BOB", "USER x 0 * :x");
+        Assert.StartsWith(":chat.local 433 * BOB ", await ada.Read(), StringComparison.Ordinal);
+        await ada.Send("NICK ada");
+
+        await ada.Reads(" 001 ada ");
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Capabilities_hold_registration_up_and_bring_times_ids_and_echoes()
+    {
+        await using ServerProcess server = await Start();
+        using IrcPeer plain = await IrcPeer.InChannel(server.IrcPort, "plain", "#lobby");
+        using IrcPeer ada = await IrcPeer.Connect(server.IrcPort);
+
+        await ada.Send("CAP LS 302", "NICK ada", "USER ada 0 * :x");
+        Assert.Equal(":chat.local CAP * LS :away-notify echo-message message-tags server-time", await ada.Read());
+        Assert.Equal(":chat.local CAP * NAK :sasl", Assert.Single(await ada.Ask("CAP REQ :sasl")));
+        Assert.Equal(
+            ":chat.local CAP * ACK :server-time message-tags echo-message", Assert.Single(await ada.Ask("CAP REQ :server-time message-tags echo-message")));
+        await ada.Send("CAP END");
+        await ada.Reads(" 422 ");
+        await ada.Send("JOIN #lobby");
+        await ada.Reads(" 366 ");
+        await ada.Send("PRIVMSG #lobby :one");
+        string echo = await ada.Reads("PRIVMSG #lobby");
+        await ada.Send("PRIVMSG plain :two");
+        string privateEcho = await ada.Reads("PRIVMSG plain");
+        string heard = await plain.Reads("PRIVMSG #lobby");
+
+        Assert.Matches(@"^@time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z;msgid=lobby-1 :ada!ada@chat PRIVMSG #lobby :one$", echo);
+        Assert.Matches(@"^@time=[0-9:.TZ-]+ :ada!ada@chat PRIVMSG plain :two$", privateEcho);
+        Assert.Equal(":ada!ada@chat PRIVMSG #lobby :one", heard);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Whoever_joins_sees_what_was_said_before()
+    {
+        await using ServerProcess server = await Start();
+        using ChatPeer bob = await ChatPeer.InRoom(server.Port, "bob", "lobby");
+        await bob.Request(new ClientFrame { Say = new Say { Room = "lobby", Text = "early" } });
+        await bob.Request(new ClientFrame { SetTopic = new SetTopic { Room = "lobby", Topic = "tea & cake" } });
+        using IrcPeer plain = await IrcPeer.Named(server.IrcPort, "plain");
+        using IrcPeer timed = await IrcPeer.Named(server.IrcPort, "timed", "server-time");
+
+        await plain.Send("JOIN #lobby");
+        await timed.Send("JOIN #lobby");
+
+        Assert.Equal(":chat.local 332 plain #lobby :tea & cake", await plain.Reads(" 332 "));
+        Assert.StartsWith(":chat.local 333 plain #lobby bob ", await plain.Read(), StringComparison.Ordinal);
+        Assert.Matches(@"^:bob!bob@chat PRIVMSG #lobby :\[\d\d:\d\d\] early$", await plain.Reads("early"));
+        Assert.Matches(@"^@time=\S+Z :bob!bob@chat PRIVMSG #lobby :early$", await timed.Reads("early"));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Names_change_and_those_in_the_same_rooms_are_told()
+    {
+        await using ServerProcess server = await Start();
+        using IrcPeer ada = await IrcPeer.InChannel(server.IrcPort, "ada", "#lobby");
+        using IrcPeer bob = await IrcPeer.InChannel(server.IrcPort, "bob", "#lobby");
+        using ChatPeer eve = await ChatPeer.InRoom(server.Port, "eve", "lobby");
+
+        await ada.Send("NICK Countess");
+        string own = await ada.Reads("NICK");
+        string heard = await bob.Reads("NICK");
+        Renamed renamed = (await eve.Read(static frame => frame.Renamed is not null)).Renamed;
+        await ada.Send("PRIVMSG #lobby :it is me");
+        string said = await bob.Reads("PRIVMSG");
+        using ChatPeer next = await ChatPeer.Successor(server.Port, "ada");
+
+        Assert.Equal(":ada!ada@chat NICK Countess", own);
+        Assert.Equal(own, heard);
+        Assert.Equal(("ada", "Countess"), (renamed.OldName, renamed.NewName));
+        Assert.Equal(":Countess!Countess@chat PRIVMSG #lobby :it is me", said);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Topics_invitations_absence_and_questions_about_people_and_rooms()
+    {
+        await using ServerProcess server = await Start();
+        using IrcPeer ada = await IrcPeer.InChannel(server.IrcPort, "ada", "#lobby");
+        using IrcPeer bob = await IrcPeer.InChannel(server.IrcPort, "bob", "#lobby", "away-notify");
+
+        await ada.Send("TOPIC #lobby :about tea");
+        Assert.Equal(":ada!ada@chat TOPIC #lobby :about tea", await bob.Reads("TOPIC"));
+        Assert.Equal(":ada!ada@chat TOPIC #lobby :about tea", await ada.Reads("TOPIC"));
+        await bob.Send("TOPIC #lobby");
+        Assert.Equal(":chat.local 332 bob #lobby :about tea", await bob.Reads(" 332 "));
+        await bob.Send("INVITE ada #attic");
+        Assert.Equal(":chat.local 341 bob ada #attic", await bob.Reads(" 341 "));
+        Assert.Equal(":bob!bob@chat INVITE ada #attic", await ada.Reads("INVITE"));
+        await ada.Send("AWAY :at lunch");
+        Assert.StartsWith(":chat.local 306 ada ", await ada.Reads(" 306 "), StringComparison.Ordinal);
+        Assert.Equal(":ada!ada@chat AWAY :away", await bob.Reads("AWAY"));
+        await bob.Send("PRIVMSG ada :are you there?");
+        Assert.Equal(":chat.local 301 bob ada :at lunch", await bob.Reads(" 301 "));
+        await bob.Send("WHOIS ada");
+        List<string> whois = await bob.ReadsUpTo(" 318 ");
+        Assert.Equal(["311", "312", "301", "317", "318"], whois.Select(line => line.Split(' ')[1]));
+        await bob.Send("WHO #lobby");
+        List<string> who = await bob.ReadsUpTo(" 315 ");
+        Assert.Equal(":chat.local 352 bob #lobby ada chat chat.local ada G :0 ada", who[0]);
+        Assert.Equal(":chat.local 352 bob #lobby bob chat chat.local bob H :0 bob", who[1]);
+        await ada.Send("AWAY");
+        Assert.StartsWith(":chat.local 305 ada ", await ada.Reads(" 305 "), StringComparison.Ordinal);
+        Assert.Equal(":ada!ada@chat AWAY", await bob.Reads("AWAY"));
+        await bob.Send("LIST");
+        Assert.Equal([":chat.local 321 bob Channel :Users  Name", ":chat.local 322 bob #lobby 2 :about tea", ":chat.local 323 bob :End of /LIST"], await bob.ReadsUpTo(" 323 "));
+        await bob.Send("USERHOST ada");
+        Assert.Equal(":chat.local 302 bob :ada=+ada@chat", await bob.Reads(" 302 "));
+        await ada.Send("QUIT :good night");
+        Assert.Equal("ERROR :Closing link: (ada) [Quit: good night]", await ada.Reads("ERROR"));
+        Assert.Null(await ada.Read());
+        Assert.Equal(":ada!ada@chat PART #lobby :good night", await bob.Reads("PART"));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Long_and_coloured_texts_arrive_whole_and_plain()
+    {
+        await using ServerProcess server = await Start();
+        using IrcPeer ada = await IrcPeer.InChannel(server.IrcPort, "ada", "#lobby");
+        using ChatPeer bob = await ChatPeer.InRoom(server.Port, "bob", "lobby");
+        string text = string.Concat(Enumerable.Repeat("é", 1900));
+
+        await bob.Say("lobby", text);
+        string heard = "";
+        while (heard.Length < text.Length)
+        {
+            string line = await ada.Reads("PRIVMSG");
+            heard += line[":bob!bob@chat PRIVMSG #lobby :".Length..];
+        }
+
+        await ada.Send("PRIVMSG #lobby :\u000304,12red\u000f \u0002bold\u0002\tand plain");
+        Message message = (await bob.Read(static frame => frame.Message is not null)).Message;
+
+        Assert.Equal(text, heard);
+        Assert.Equal("red bold and plain", message.Text);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Lines_that_are_too_long_or_no_text_are_answered_and_the_conversation_goes_on()
+    {
+        await using ServerProcess server = await Start();
+        using IrcPeer ada = await IrcPeer.InChannel(server.IrcPort, "ada", "#lobby");
+        using ChatPeer bob = await ChatPeer.InRoom(server.Port, "bob", "lobby");
+
+        await ada.Send($"PRIVMSG #lobby :{new string('x', 600)}");
+        Assert.StartsWith(":chat.local 417 ada ", await ada.Reads(" 417 "), StringComparison.Ordinal);
+        await ada.SendBytes([.. "PRIVMSG #lobby :"u8, 0xff, 0xfe, (byte)'x', 13, 10]);
+        Message message = (await bob.Read(static frame => frame.Message is not null)).Message;
+        await ada.SendBytes(new byte[9000]);
+
+        Assert.Equal("\ufffd\ufffdx", message.Text);
+        Assert.StartsWith("ERROR :Closing link: (ada) [", await ada.Reads("ERROR"), StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Who_says_too_much_is_told_the_limit()
+    {
+        await using ServerProcess server = await Start("--flood-burst", "3", "--flood-rate", "1", "--flood-cooldown", "1");
+        using IrcPeer ada = await IrcPeer.InChannel(server.IrcPort, "ada", "#lobby");
+
+        await ada.Send([.. Enumerable.Range(0, 5).Select(message => $"PRIVMSG #lobby :{message}")]);
+
+        Assert.Equal(
+            ":chat.local 263 ada PRIVMSG :you say too much; the limit is 3 at once and 1 a second; wait 1 s", await ada.Reads(" 263 "));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Who_falls_silent_is_pinged_and_who_does_not_register_is_sent_away()
+    {
+        await using ServerProcess server = await Start("--idle-timeout", "2", "--registration-timeout", "2");
+        using IrcPeer silent = await IrcPeer.Named(server.IrcPort, "silent");
+        using IrcPeer stranger = await IrcPeer.Connect(server.IrcPort);
+
+        Assert.Equal("PING :chat.local", await silent.Reads("PING"));
+        Assert.Contains("nothing was received within 2 s", await silent.Reads("ERROR"), StringComparison.Ordinal);
+        Assert.Contains("no name was asked for and given within 2 s", await stranger.Reads("ERROR"), StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_big_room_tells_who_comes_together_and_nobody_that_they_came_themselves()
+    {
+        const int People = 120;
+        await using ServerProcess server = await Start();
+        using IrcPeer first = await IrcPeer.InChannel(server.IrcPort, "first", "#hall");
+        List<IrcPeer> people = [];
+        for (int index = 0; index < People; index++)
+        {
+            people.Add(await IrcPeer.InChannel(server.IrcPort, $"p{index}", "#hall"));
+        }
+
+        HashSet<string> seen = [];
+        while (seen.Count < People)
+        {
+            Assert.True(seen.Add((await first.Reads(" JOIN #hall"))[1..].Split('!')[0]));
+        }
+
+        await first.Send("PRIVMSG #hall :end");
+        foreach ((IrcPeer peer, int index) in people.Select((peer, index) => (peer, index)))
+        {
+            List<string> lines = await peer.ReadsUpTo("PRIVMSG #hall :end");
+            string[] came = [.. lines.Where(line => line.EndsWith(" JOIN #hall", StringComparison.Ordinal)).Select(line => line[1..].Split('!')[0])];
+            Assert.Equal(Enumerable.Range(index + 1, People - index - 1).Select(later => $"p{later}"), came);
+            peer.Dispose();
+        }
+    }
+
+    private static Task<ServerProcess> Start(params string[] options) => ServerProcess.Start(["--irc-port", "0", .. options]);
+}

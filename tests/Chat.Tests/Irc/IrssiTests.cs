@@ -1,0 +1,112 @@
+using System.Diagnostics;
+using Chat.Protocol;
+using Chat.Tests.Support;
+using NetPoll.Tests;
+
+namespace Chat.Tests.Irc;
+
+/// <summary>irssi, from the system's packages, in a terminal: a client that was written for other servers.</summary>
+public sealed class IrssiTests
+{
+    private const int Limit = 120_000;
+
+    [Fact(Timeout = Limit)]
+    public async Task Irssi_joins_sees_the_history_talks_and_hears()
+    {
+        Assert.SkipUnless(IsInstalled("irssi") && IsInstalled("script"), "irssi or script is not installed: apt-get install irssi bsdutils");
+        using var folder = new TemporaryFolder();
+        await using ServerProcess server = await ServerProcess.Start("--irc-port", "0");
+        using ChatPeer bob = await ChatPeer.InRoom(server.Port, "bob", "lobby");
+        await bob.Request(new ClientFrame { Say = new Say { Room = "lobby", Text = "early bird" } });
+        await bob.Request(new ClientFrame { SetTopic = new SetTopic { Room = "lobby", Topic = "about tea" } });
+
+        await using var irssi = new Irssi(folder.Path, server.IrcPort);
+        await server.Logs("ada came in");
+        await irssi.Type("/join #lobby");
+        Presence came = (await bob.Read(static frame => frame.Presence is not null)).Presence;
+        await irssi.Logs("early bird");
+        await irssi.Logs("about tea");
+
+        await irssi.Type("hello from irssi");
+        Message hello = (await bob.Read(static frame => frame.Message is not null)).Message;
+        await bob.Say("lobby", "hello, irssi");
+        await irssi.Logs("bob> hello, irssi");
+        await irssi.Type("/me waves");
+        Message waves = (await bob.Read(static frame => frame.Message?.Sequence == 4)).Message;
+        await irssi.Type("/msg bob psst");
+        PrivateMessage psst = (await bob.Read(static frame => frame.PrivateMessage is not null)).PrivateMessage;
+        await irssi.Type("/topic about cake");
+        await bob.Read(static frame => frame.TopicChanged?.Topic.Text == "about cake");
+        await irssi.Type("/nick countess");
+        await bob.Read(static frame => frame.Renamed?.NewName == "countess");
+        await irssi.Type("/quit good night");
+        Presence went = (await bob.Read(static frame => frame.Presence?.Departed.Count > 0)).Presence;
+
+        Assert.Equal(["ada"], came.Arrived);
+        Assert.Equal(("ada", "hello from irssi", 2L), (hello.From, hello.Text, hello.Sequence));
+        Assert.Equal(("waves", MessageKind.Action), (waves.Text, waves.Kind));
+        Assert.Equal(("ada", "psst"), (psst.From, psst.Text));
+        Assert.Equal(["countess"], went.Departed);
+        Assert.Equal(["good night"], went.Reasons);
+        await irssi.Ends();
+    }
+
+    private static bool IsInstalled(string program)
+        => Environment.GetEnvironmentVariable("PATH")!.Split(':').Any(folder => File.Exists(Path.Combine(folder, program)));
+
+    /// <summary>The program in a terminal of its own; it writes what it shows of a channel into a log.</summary>
+    private sealed class Irssi : IAsyncDisposable
+    {
+        private readonly string _folder;
+        private readonly Process _process;
+        private readonly Task _reading;
+
+        public Irssi(string folder, int port)
+        {
+            _folder = folder;
+            File.WriteAllText(Path.Combine(folder, "config"), $$"""
+                settings = { core = { real_name = "Ada"; user_name = "ada"; nick = "ada"; };
+                  "fe-common/core" = { autolog = "yes"; autolog_path = "{{folder}}/$0.log"; autolog_level = "all"; }; };
+                """);
+            string irssi = $"stty rows 24 cols 100; exec irssi --home={folder} -c 127.0.0.1 -p {port} -n ada";
+            _process = Process.Start(new ProcessStartInfo("script", ["-q", "-c", irssi, "/dev/null"])
+            {
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                Environment = { ["TERM"] = "vt100", ["LANG"] = "C.UTF-8", ["LC_ALL"] = "C.UTF-8" },
+            })!;
+
+            // A terminal whose output nobody takes stops.
+            _reading = _process.StandardOutput.ReadToEndAsync();
+        }
+
+        public async Task Type(string line)
+        {
+            await _process.StandardInput.WriteAsync(line + "\r");
+            await _process.StandardInput.FlushAsync();
+        }
+
+        public Task Logs(string text) => Eventually.True($"'{text}' in irssi's log", () => Log().Contains(text, StringComparison.Ordinal));
+
+        public Task Ends() => _process.WaitForExitAsync(TestContext.Current.CancellationToken)
+            .WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+
+        public async ValueTask DisposeAsync()
+        {
+            if (!_process.HasExited)
+            {
+                _process.Kill(entireProcessTree: true);
+            }
+
+            await _process.WaitForExitAsync(CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30), CancellationToken.None);
+            await _reading;
+            _process.Dispose();
+        }
+
+        private string Log()
+        {
+            string path = Path.Combine(_folder, "#lobby.log");
+            return File.Exists(path) ? File.ReadAllText(path) : "";
+        }
+    }
+}

@@ -1,0 +1,50 @@
+using System.Net;
+using NetPoll.Actors;
+using NetPoll.Core;
+using Proto;
+
+namespace Guide.Tests;
+
+/// <summary>The examples of docs/actors.md about listening do what the guide says.</summary>
+public sealed class ActorsListeningTests
+{
+    private static readonly IPEndPoint AnyPort = new(IPAddress.Loopback, 0);
+
+    [Fact]
+    public async Task The_seventeenth_connection_of_an_address_gets_the_farewell()
+    {
+        ActorSystem system = new ActorSystem().WithNetPoll();
+        Listener listener = await ActorsListening.ListenAsync(system, AnyPort, static () => new Quiet());
+        List<NetConnection> open = [];
+        for (int number = 0; number < 16; number++)
+        {
+            open.Add(await new NetDialer().ConnectAsync(listener.EndPoint));
+        }
+
+        while ((await system.Root.RequestAsync<ListenerStatistics>(listener.Pid, new GetListenerStatistics())).Active < 16)
+        {
+            await Task.Yield();
+        }
+
+        string told = await CoreClient.AskAsync("127.0.0.1", listener.EndPoint.Port, "hello");
+
+        Assert.Equal("ERROR NetworkConcurrency\r\n", told);
+        open.ForEach(static connection => connection.Dispose());
+        await system.NetPoll().ShutdownAsync(TimeSpan.Zero);
+    }
+
+    [Fact]
+    public async Task A_paused_listener_says_so()
+    {
+        ActorSystem system = new ActorSystem().WithNetPoll();
+        Listener listener = await ActorsListening.ListenAsync(system, AnyPort, static () => new Quiet());
+
+        Assert.True((await ActorsListening.PauseAsync(system, listener)).IsPaused);
+
+        await system.NetPoll().ShutdownAsync(TimeSpan.Zero);
+    }
+
+    private sealed class Quiet : ConnectionActor
+    {
+    }
+}
