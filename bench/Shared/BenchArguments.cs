@@ -3,12 +3,12 @@ using System.Globalization;
 namespace NetPoll.Bench;
 
 /// <summary>The options that every echo server of the benchmarks takes.</summary>
-internal sealed record BenchArguments(int Port, int Pollers)
+internal sealed record BenchArguments(int Port, int Pollers, string Door)
 {
-    /// <summary>Reads <c>--port N --pollers N</c>; says what was wrong and ends the process with code 2.</summary>
+    /// <summary>Reads <c>--port N --pollers N --door actor|handler</c>; says what was wrong and ends the process with code 2.</summary>
     internal static BenchArguments Parse(string[] arguments)
     {
-        BenchArguments parsed = new(Port: 0, Pollers: 1);
+        BenchArguments parsed = new(Port: 0, Pollers: 1, Door: "actor");
         for (int index = 0; index < arguments.Length; index += 2)
         {
             string name = arguments[index];
@@ -17,7 +17,9 @@ internal sealed record BenchArguments(int Port, int Pollers)
             {
                 "--port" => parsed with { Port = Number(name, value, 0, 65_535) },
                 "--pollers" => parsed with { Pollers = Number(name, value, 1, 64) },
-                _ => throw Fail($"unknown option '{name}'; expected --port N or --pollers N"),
+                "--door" when value is "actor" or "handler" => parsed with { Door = value },
+                "--door" => throw Fail($"--door is '{value}'; expected actor or handler"),
+                _ => throw Fail($"unknown option '{name}'; expected --port N, --pollers N or --door actor|handler"),
             };
         }
 

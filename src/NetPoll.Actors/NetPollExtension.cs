@@ -27,6 +27,9 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     private bool _isStopping;
     private Task? _shutdown;
 
+    // Any thread.
+    private uint _nextHome;
+
     internal NetPollExtension(ActorSystem system, NetPollOptions options)
     {
         options.Validate();
@@ -53,6 +56,9 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
 
     /// <summary>The listeners that listen at this moment. Any thread.</summary>
     public IReadOnlyList<Listener> Listeners => [.. ListenerActors.Where(static listener => listener.IsAccepting).Select(static listener => listener.Handle)];
+
+    /// <summary>The pollers themselves, in the same order, for code that is no actor: <see cref="Poller.Post(Action)"/> runs it on their threads.</summary>
+    public IReadOnlyList<Poller> PollerThreads => [.. Homes.Select(static home => home.Poller)];
 
     internal ActorSystem System { get; }
 
@@ -125,6 +131,34 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
         return StartListeningAsync(name, endPoint, new InjectedConnections<TConnection>(services, this).Create, options);
     }
 
+    /// <summary>Begins to listen; a plain actor handles the connections, by messages. See <see cref="Connected"/> and <see cref="Write"/>.</summary>
+    /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; its connections' PIDs are numbered below it.</param>
+    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <param name="handler">Gets the events of every connection. When it stops they are reset.</param>
+    /// <param name="options">Null for the defaults.</param>
+    /// <exception cref="IOException">The address is in use or not ours; the message names it.</exception>
+    /// <exception cref="ProcessNameExistException">There is a listener of that name.</exception>
+    public Task<Listener> ListenAsync(string name, IPEndPoint endPoint, PID handler, ListenerOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(handler);
+        return ListenAsync(name, endPoint, _ => handler, options);
+    }
+
+    /// <summary>Begins to listen; a plain actor handles each connection, by messages. See <see cref="Connected"/> and <see cref="Write"/>.</summary>
+    /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; its connections' PIDs are numbered below it.</param>
+    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <param name="handlerOf">
+    /// Gives the handler of a connection by the connection's PID, perhaps a new actor. On the connection's poller's thread: it must not block.
+    /// </param>
+    /// <param name="options">Null for the defaults.</param>
+    /// <exception cref="IOException">The address is in use or not ours; the message names it.</exception>
+    /// <exception cref="ProcessNameExistException">There is a listener of that name.</exception>
+    public Task<Listener> ListenAsync(string name, IPEndPoint endPoint, Func<PID, PID> handlerOf, ListenerOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(handlerOf);
+        return StartListeningAsync(name, endPoint, NoActor, options, handlerOf);
+    }
+
     /// <summary>The listener of that name if it listens; otherwise null. Any thread.</summary>
     public Listener? FindListener(string name)
     {
@@ -135,7 +169,9 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     /// <summary>Whether the pollers run and the listeners listen, at this moment. Any thread; cheap.</summary>
     public NetPollHealth CheckHealth() => NetPollHealth.Of(this);
 
-    private async Task<Listener> StartListeningAsync(string name, IPEndPoint endPoint, Producer factory, ListenerOptions? options)
+    private static IActor NoActor() => throw new InvalidOperationException("A connection with a handler is no actor itself.");
+
+    private async Task<Listener> StartListeningAsync(string name, IPEndPoint endPoint, Producer factory, ListenerOptions? options, Func<PID, PID>? handlerOf = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentNullException.ThrowIfNull(endPoint);
@@ -143,7 +179,10 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
         options.Validate();
         ObjectDisposedException.ThrowIf(IsStopping, this);
         ListenerActor listener = new(
-            this, ListenerActor.IdOf(name), factory, options, ListeningSockets.Bind(Platform, endPoint, options.Backlog, Homes.Length));
+            this, ListenerActor.IdOf(name), factory, options, ListeningSockets.Bind(Platform, endPoint, options.Backlog, Homes.Length))
+        {
+            HandlerOf = handlerOf,
+        };
         PID? pid = null;
         try
         {
@@ -185,6 +224,24 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     /// <summary>As <see cref="ShutdownAsync"/>, with <see cref="NetPollOptions.DrainTimeout"/> to drain.</summary>
     public ValueTask DisposeAsync() => new(ShutdownAsync(Options.DrainTimeout));
 
+    /// <summary>The poller for the next newcomer, one after the other; one that drains only where all do. Any thread.</summary>
+    internal ActorPoller NextHome()
+    {
+        ActorPoller home;
+        int tries = 0;
+        do
+        {
+            home = Homes[Interlocked.Increment(ref _nextHome) % (uint)Homes.Length];
+        }
+        while (home.IsDraining && ++tries < Homes.Length);
+
+        return home;
+    }
+
+    /// <summary>No listener accepts on this poller any more when the task has ended; what waited in their queues was taken. Any thread.</summary>
+    internal Task StopAcceptingOnAsync(ActorPoller home) =>
+        Task.WhenAll(ListenerActors.Select(listener => listener.StopAcceptingOnAsync(home)));
+
     /// <summary>A listener has stopped. Any thread.</summary>
     internal void Forget(ListenerActor listener)
     {
@@ -197,6 +254,7 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     private async Task DrainAsync(ListenerActor[] listeners, TimeSpan drain, CancellationToken cutShort)
     {
         await Task.WhenAll(listeners.Select(static listener => listener.StopAcceptingAsync())).ConfigureAwait(false);
+        await Task.WhenAll(listeners.Select(static listener => listener.RefuseWaitingAsync())).ConfigureAwait(false);
         await ForEachConnectionAsync(static connection => connection.RequestShutdown()).ConfigureAwait(false);
         TimeProvider clock = Options.Pollers.TimeProvider;
         long start = clock.GetTimestamp();
@@ -299,7 +357,7 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     {
         Props props = Props.FromProducer(() => new PollerActor(home))
             .WithChildSupervisorStrategy(PollerActor.Strategy)
-            .WithMailbox(() => new PollerMailbox(System, home, PollerMailbox.DefaultThroughput));
+            .OnPoller(new PollerChoice(_ => home));
         return System.Root.SpawnNamed(props, $"netpoll/poller-{home.Poller.Index}");
     }
 }

@@ -90,6 +90,7 @@ public sealed partial class Poller
         }
 
         _maxSpin = options.MaxSpin.Ticks * 100;
+        Context = new PollerSynchronizationContext(this);
         _thread = new Thread(Run) { Name = $"netpoll-{index}", IsBackground = true };
     }
 
@@ -133,6 +134,9 @@ public sealed partial class Poller
         }
     }
 
+    /// <summary>Brings the code after an <c>await</c> back; the thread's own unless a layer above has put its own in place for a while.</summary>
+    internal SynchronizationContext Context { get; }
+
     /// <summary>What a layer above keeps for this poller. Set once, before anything of that layer runs here.</summary>
     internal object? Layer { get; set; }
 
@@ -146,7 +150,10 @@ public sealed partial class Poller
     internal int ParkedCount => _cache.All().Sum(static descriptor => (descriptor.HasReader ? 1 : 0) + (descriptor.HasWriter ? 1 : 0));
 
     /// <summary>Queues a callback for the poller's thread. Any thread; never runs it inside the call; in order for each caller.</summary>
-    /// <remarks>After the poller has stopped it runs on the thread pool. An exception that it throws is logged; the poller goes on.</remarks>
+    /// <remarks>
+    /// After the poller has stopped it runs on the thread pool, still one after the other and never two at once. An exception that it throws is
+    /// logged; the poller goes on.
+    /// </remarks>
     public void Post(Action callback)
     {
         ArgumentNullException.ThrowIfNull(callback);
@@ -251,7 +258,7 @@ public sealed partial class Poller
     /// <summary>Queues work. Any thread; allocates nothing. The work must not be in a queue already.</summary>
     internal void Post(IPollerWork work)
     {
-        if (IsCurrent)
+        if (IsCurrent && !_hasEnded)
         {
             // What came from other threads before comes first, so that the order holds for a caller that changes threads, too.
             _inbox.DrainTo(_runQueue);
@@ -263,7 +270,7 @@ public sealed partial class Poller
         }
         else
         {
-            RunOnThreadPool(work);
+            PostAfterEnd(work);
         }
     }
 
@@ -349,9 +356,6 @@ public sealed partial class Poller
         }
     }
 
-    private static void RunOnThreadPool(IPollerWork work) =>
-        ThreadPool.UnsafeQueueUserWorkItem(static work => work.Run(), work, preferLocal: false);
-
     private void Finish(PollDescriptor descriptor, in FreedWaiters freed)
     {
         freed.Schedule();
@@ -371,7 +375,7 @@ public sealed partial class Poller
     private void Run()
     {
         _current = this;
-        SynchronizationContext.SetSynchronizationContext(new PollerSynchronizationContext(this));
+        SynchronizationContext.SetSynchronizationContext(Context);
         try
         {
             while (!Volatile.Read(ref _isStopping))
@@ -605,10 +609,7 @@ public sealed partial class Poller
         }
 
         // A loop that yields and comes back never ends by itself; it goes on where everything posted from now on goes.
-        while (_runQueue.TryDequeue(out IPollerWork? work))
-        {
-            RunOnThreadPool(work);
-        }
+        HandOver();
     }
 
     private void EvictAll()

@@ -5,6 +5,8 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using NetPoll.Actors;
+using NetPoll.Core;
+using Proto;
 
 namespace Guide.Tests;
 
@@ -24,6 +26,23 @@ public sealed class ActorsGuideTests
         await host.StopAsync();
 
         Assert.Equal(HealthStatus.Healthy, health.Status);
+    }
+
+    [Fact]
+    public async Task An_actor_lives_on_a_poller_and_a_poller_is_an_actor()
+    {
+        await using ActorSystem system = new();
+        system.WithNetPoll(new NetPollOptions { Pollers = new PollerOptions { PollerCount = 2 } });
+
+        PID scores = ActorsOnPollers.SpawnScores(system);
+        system.Root.Send(scores, new Scored("ada", 3));
+        system.Root.Send(scores, new Scored("bob", 2));
+        system.Root.Send(scores, new Scored("bob", 2));
+
+        Assert.Equal("bob", await system.Root.RequestAsync<string>(scores, new GetBest()));
+        Assert.Equal(42, await ActorsOnPollers.CountOnPoller(system, static () => 42));
+        Assert.Equal("poller-0 had 0 descriptors; 0 connections had to be reset", await ActorsOnPollers.DrainAsync(system));
+        await system.NetPoll().ShutdownAsync(TimeSpan.Zero);
     }
 
     private static async Task<string> AskAsync(IPEndPoint endPoint, string question)

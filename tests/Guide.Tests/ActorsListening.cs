@@ -32,4 +32,10 @@ internal static class ActorsListening
         await system.Root.RequestAsync<AcceptingPaused>(listener.Pid, new PauseAccepting());
         return await system.Root.RequestAsync<ListenerStatistics>(listener.Pid, new GetListenerStatistics());
     }
+
+    internal static Task<Listener> ListenBehindProxiesAsync(ActorSystem system, IPEndPoint endPoint, Func<ConnectionActor> factory, IPNetwork proxies)
+    {
+        ListenerOptions options = new() { ProxyProtocol = new ProxyProtocolOptions { TrustedNetworks = { proxies } } };
+        return system.NetPoll().ListenAsync("behind", endPoint, factory, options);
+    }
 }

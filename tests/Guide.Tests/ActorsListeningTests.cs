@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using NetPoll.Actors;
 using NetPoll.Core;
 using Proto;
@@ -42,6 +43,23 @@ public sealed class ActorsListeningTests
         Assert.True((await ActorsListening.PauseAsync(system, listener)).IsPaused);
 
         await system.NetPoll().ShutdownAsync(TimeSpan.Zero);
+    }
+
+    [Fact]
+    public async Task Behind_a_proxy_the_client_is_who_the_header_says()
+    {
+        ActorSystem system = new ActorSystem().WithNetPoll();
+        Listener listener = await ActorsListening.ListenBehindProxiesAsync(system, AnyPort, static () => new WhoAmI(), IPNetwork.Parse("127.0.0.0/8"));
+
+        string told = await CoreClient.AskAsync("127.0.0.1", listener.EndPoint.Port, "PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\n");
+
+        Assert.Equal("192.0.2.7:56324", told);
+        await system.NetPoll().ShutdownAsync(TimeSpan.Zero);
+    }
+
+    private sealed class WhoAmI : ConnectionActor
+    {
+        protected override void OnConnected() => Send(Encoding.UTF8.GetBytes(RemoteEndPoint!.ToString()));
     }
 
     private sealed class Quiet : ConnectionActor

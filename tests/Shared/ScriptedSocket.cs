@@ -20,6 +20,7 @@ internal sealed class ScriptedSocket : PollableSocket
     private readonly ConcurrentQueue<WriteStep> _writes = new();
     private readonly ConcurrentQueue<(int Error, PollableSocket? Socket)> _accepts = new();
     private readonly List<byte> _written = [];
+    private IPEndPoint _remote = new(IPAddress.Loopback, 2);
     private int _readCalls;
     private int _writeCalls;
     private int _acceptCalls;
@@ -55,7 +56,9 @@ internal sealed class ScriptedSocket : PollableSocket
 
     internal override IPEndPoint? LocalEndPoint { get; } = new(IPAddress.Loopback, 1);
 
-    internal override IPEndPoint? RemoteEndPoint { get; } = new(IPAddress.Loopback, 2);
+    internal override IPEndPoint? RemoteEndPoint => _remote;
+
+    internal override void SetRemoteEndPoint(IPEndPoint endPoint) => _remote = endPoint;
 
     /// <summary>A read that finds these bytes.</summary>
     public ScriptedSocket ThenReads(params byte[] bytes) => ThenReads(buffer =>

@@ -1,3 +1,5 @@
+using Proto;
+
 namespace NetPoll.Actors;
 
 /// <summary>Why a connection ended.</summary>
@@ -29,6 +31,9 @@ public enum CloseReason
 
     /// <summary>The peer's heartbeat did not come.</summary>
     HeartbeatMissed,
+
+    /// <summary>The actor that handled the connection has stopped.</summary>
+    HandlerStopped,
 }
 
 /// <summary>The one event that ends every connection.</summary>
@@ -37,7 +42,11 @@ public enum CloseReason
 /// <param name="BytesReceived">Bytes that the handler was given over the connection's life.</param>
 /// <param name="BytesSent">Bytes that the system took.</param>
 /// <param name="BytesUnsent">Bytes that were to be sent and are lost.</param>
-public sealed record ConnectionClosed(CloseReason Reason, Exception? Exception, long BytesReceived, long BytesSent, long BytesUnsent);
+public sealed record ConnectionClosed(CloseReason Reason, Exception? Exception, long BytesReceived, long BytesSent, long BytesUnsent)
+{
+    /// <summary>Which connection, for an actor that handles many.</summary>
+    public PID? Connection { get; init; }
+}
 
 /// <summary>Which deadline passed.</summary>
 public enum DeadlineKind

@@ -9,14 +9,13 @@ namespace NetPoll.Actors.Connections;
 /// Time: the read deadline is the descriptor's; the write deadline is set by the connection itself while output waits; the idle timeout has
 /// a node of its own that only remembers when bytes last came, so that receiving costs one store.
 /// </content>
-internal sealed partial class Connection
+internal partial class Connection
 {
     private IdleReminder? _idle;
     private long _lastReceived;
 
     // The handler was told that the read deadline has passed, and neither moved nor cleared it: no bytes until it does.
     private bool _isReadDeadlineReported;
-    private bool _hasWriteDeadline;
 
     /// <summary>How long nothing may be received before the handler is told; null for ever. The poller's thread.</summary>
     internal TimeSpan? IdleTimeout
@@ -75,7 +74,6 @@ internal sealed partial class Connection
 
         if ((signals & ConnectionSignals.WriteDeadline) != 0)
         {
-            _isWriteArmed = false;
             WriteDeadlinePassed();
         }
 
@@ -94,16 +92,29 @@ internal sealed partial class Connection
         }
     }
 
+    // Between turns. A handler that awaits cannot be asked, and the peer shall not gain by that: its connection ends.
+    private void WriteDeadlineDue()
+    {
+        if (_isHandlerBusy)
+        {
+            Abandon(CloseReason.DeadlineExceeded);
+        }
+        else
+        {
+            Signal(ConnectionSignals.WriteDeadline);
+        }
+    }
+
     private void WriteDeadlinePassed()
     {
-        if (_output is null || !_descriptor.Info.IsWriteExpired)
+        if (_output is not { } output || !_descriptor.Info.IsWriteExpired)
         {
             return;
         }
 
         // Another period for a handler that does not object to waiting.
         ActorPoller home = Home;
-        _hasWriteDeadline = false;
+        output.HasDeadline = false;
         home.Poller.SetDeadline(_descriptor, PollMode.Write, Deadline.None);
         if (_phase == ConnectionPhase.Closing)
         {

@@ -7,25 +7,32 @@ namespace NetPoll.Actors.Connections;
 
 /// <content>
 /// Output: what is written gathers in the poller's write scratch, and leaves with one system call when the poller has run the turns of its
-/// batch; what the system does not take waits in the queue. A large write goes out straight away when nothing waits before it.
+/// batch; what the system does not take waits in the queue. A large write goes out straight away when nothing waits before it. Nothing here
+/// needs a turn, so output goes on while a handler awaits; what the handler is to be told of it is told in a turn.
 /// </content>
-internal sealed partial class Connection
+internal partial class Connection
 {
     // From here on a copy costs more than a system call of its own saves.
     private const int DirectWriteSize = 4096;
 
     // What waits for the system to take it; null while nothing does, so that an idle connection holds no memory for it.
-    private OutputQueue? _output;
+    private PendingOutput? _output;
 
     // What is corked: this connection's bytes in the poller's write scratch. Only while the queue is empty.
     private int _corkedAt;
     private int _corkedBytes;
 
-    private bool _isWriteArmed;
+    // Our side is to end, or has: nothing is added any more. Then: the FIN is out.
+    private bool _isWriteClosed;
+    private bool _isFinSent;
+
     private bool _isFlushQueued;
 
-    // More waits than the high watermark allows; until half of that is sent nothing is read.
+    // More waits than the high watermark allows; until no more than the low one is left nothing is read.
     private bool _isOutputHigh;
+
+    // What the handler was last told of that.
+    private bool _isToldOfHigh;
 
     /// <summary>Bytes that wait to be sent.</summary>
     internal long OutputBytes => (_output?.Bytes ?? 0) + _corkedBytes;
@@ -97,7 +104,7 @@ internal sealed partial class Connection
         if (_phase != ConnectionPhase.Closed)
         {
             FlushTurn(Home);
-            if (_phase == ConnectionPhase.Closing)
+            if (_phase == ConnectionPhase.Closing || _isWriteClosed)
             {
                 // The end of a turn goes on with the closing.
                 Signal(ConnectionSignals.InputPending);
@@ -105,6 +112,24 @@ internal sealed partial class Connection
         }
 
         _isFlushQueued = false;
+    }
+
+    /// <summary>What waited for room in the socket may go on. Between turns, whatever the handler does.</summary>
+    internal void OutputFreed(PollSignals signals)
+    {
+        ActorPoller home = Home;
+        if ((signals & PollSignals.Closed) != 0)
+        {
+            Signal(ConnectionSignals.Closed);
+        }
+        else if ((signals & PollSignals.WriteDeadline) != 0)
+        {
+            WriteDeadlineDue();
+        }
+        else
+        {
+            WriteQueued(home);
+        }
     }
 
     private void FlushTurn(ActorPoller home)
@@ -175,7 +200,7 @@ internal sealed partial class Connection
     // Sends as much as the system takes, and waits for more room if that is not all.
     private void WriteQueued(ActorPoller home)
     {
-        if (_output is not { } output || _pendingClose is not null || _isWriteArmed)
+        if (_output is not { IsArmed: false } output || _pendingClose is not null)
         {
             return;
         }
@@ -188,7 +213,7 @@ internal sealed partial class Connection
             BytesSent += result.Count;
             if (result.WouldBlock)
             {
-                WaitForRoom(home, hasMoved: BytesSent != before);
+                WaitForRoom(home, output, hasMoved: BytesSent != before);
                 break;
             }
 
@@ -202,52 +227,55 @@ internal sealed partial class Connection
         AfterSent(home, output);
     }
 
-    private OutputQueue Output(ActorPoller home) => _output ??= home.RentOutput();
+    private PendingOutput Output(ActorPoller home) => _output ??= home.RentOutput(this);
 
+    // Only what is free of the slot is rented again: a signal that is on its way would reach another connection.
     private void DropOutput(ActorPoller home)
     {
         if (_output is { } output)
         {
             _output = null;
+            bool isFree = output.Disarm(_descriptor);
+            if (output.HasDeadline)
+            {
+                output.HasDeadline = false;
+                home.Poller.SetDeadline(_descriptor, PollMode.Write, Deadline.None);
+            }
+
             output.Clear();
-            home.ReturnOutput(output);
+            home.ReturnOutput(output, isFree);
         }
     }
 
-    private void WaitForRoom(ActorPoller home, bool hasMoved)
+    private void WaitForRoom(ActorPoller home, PendingOutput output, bool hasMoved)
     {
         TimeSpan timeout = _owner.ConnectionOptions.WriteTimeout;
-        if (timeout != Timeout.InfiniteTimeSpan && (hasMoved || !_hasWriteDeadline))
+        if (timeout != Timeout.InfiniteTimeSpan && (hasMoved || !output.HasDeadline))
         {
-            _hasWriteDeadline = true;
+            output.HasDeadline = true;
             home.Poller.SetDeadline(_descriptor, PollMode.Write, Deadline.After(timeout));
         }
 
-        PollSignals signals = _descriptor.Arm(PollMode.Write, this);
-        _isWriteArmed = signals == PollSignals.None;
-        if (!_isWriteArmed)
-        {
-            Signal((int)signals);
-        }
+        output.Arm(_descriptor);
     }
 
-    private void AfterSent(ActorPoller home, OutputQueue output)
+    private void AfterSent(ActorPoller home, PendingOutput output)
     {
-        if (_isOutputHigh && output.Bytes <= _owner.ConnectionOptions.OutputHighWatermark / 2)
+        if (_isOutputHigh && output.Bytes <= _owner.ConnectionOptions.LowWatermark)
         {
             _isOutputHigh = false;
 
             // Perhaps outside a turn: reading goes on in one.
-            Signal(ConnectionSignals.InputPending);
+            Signal(ConnectionSignals.InputPending | ConnectionSignals.OutputNotice);
         }
 
         if (output.IsEmpty)
         {
             DropOutput(home);
-            if (_hasWriteDeadline)
+            if (_phase == ConnectionPhase.Closing)
             {
-                _hasWriteDeadline = false;
-                home.Poller.SetDeadline(_descriptor, PollMode.Write, Deadline.None);
+                // The end of a turn goes on with the closing.
+                TakeATurn(home);
             }
         }
     }
@@ -256,8 +284,19 @@ internal sealed partial class Connection
     {
         FlushLater(home);
         ConnectionOptions options = _owner.ConnectionOptions;
-        long waiting = _output!.Bytes;
-        _isOutputHigh |= waiting > options.OutputHighWatermark;
+        if (_output!.Bytes > options.OutputHighWatermark)
+        {
+            // Perhaps the system just was not asked yet.
+            WriteQueued(home);
+        }
+
+        long waiting = _output?.Bytes ?? 0;
+        if (!_isOutputHigh && waiting > options.OutputHighWatermark)
+        {
+            _isOutputHigh = true;
+            Signal(ConnectionSignals.OutputNotice);
+        }
+
         if (waiting > options.MaxOutputBytes)
         {
             RequestClose(
@@ -267,19 +306,46 @@ internal sealed partial class Connection
         }
     }
 
+    // What changed about the output since the handler was last told, if it still holds. The turn only.
+    private void TellOfOutput()
+    {
+        if (_phase <= ConnectionPhase.ReadClosed && _isToldOfHigh != _isOutputHigh)
+        {
+            _isToldOfHigh = _isOutputHigh;
+            if (_isToldOfHigh)
+            {
+                _handler!.WritesSuspended();
+            }
+            else
+            {
+                _handler!.WritesResumed();
+            }
+        }
+    }
+
     private void FlushLater(ActorPoller home)
     {
-        if (!_isFlushQueued && !_isWriteArmed)
+        if (!_isFlushQueued && _output is not { IsArmed: true })
         {
             _isFlushQueued = true;
             home.FlushLater(this);
         }
     }
 
-    // Everything is sent: our FIN goes out, and the peer gets its time to send the other.
+    // Everything is sent: our FIN goes out.
+    private void FinishWriting()
+    {
+        if (_output is null && _pendingClose is null && !_isFinSent)
+        {
+            _isFinSent = true;
+            _ = _transport.ShutdownWrite();
+        }
+    }
+
+    // And the peer gets its time to send the other.
     private void FinishSending(ActorPoller home)
     {
-        _ = _transport.ShutdownWrite();
+        FinishWriting();
         _input.Clear();
         _mustOfferAgain = false;
         ClosingState closing = _closing!;

@@ -10,7 +10,7 @@ namespace NetPoll.Actors.Connections;
 /// One turn: take the signals, send what waits, read and hand over, look at the deadlines; at its end wait for more, or come again if
 /// something is left. What the handlers wrote leaves after the turns of the batch.
 /// </content>
-internal sealed partial class Connection
+internal partial class Connection
 {
     // A turn's share: then the other connections of the poller have theirs.
     private const int ReadsPerTurn = 16;
@@ -37,13 +37,21 @@ internal sealed partial class Connection
     // The handler wants no bytes.
     private bool _isSuspended;
 
+    // What the handler has asked for and not been given, in messages or in bytes; without end unless it gets on demand only.
+    private long _demand = long.MaxValue;
+    private bool _demandsBytes;
+
     /// <summary>Whether the handler should stop taking from the bytes that it was given.</summary>
-    internal bool MustStopTaking => _isHandlerBusy || _isSuspended || _phase > ConnectionPhase.ReadClosed || _pendingClose is not null;
+    internal bool MustStopTaking => _isHandlerBusy || _isSuspended || _demand == 0 || _phase > ConnectionPhase.ReadClosed || _pendingClose is not null;
 
     /// <summary>Parks the handler's unfinished task; reading goes on when it has ended. A turn only.</summary>
     internal void ParkHandler(Task task)
     {
         _isHandlerBusy = true;
+        if (_pendingClose is not null)
+        {
+            CloseWithoutTurn();
+        }
 
         // So that a turn follows even if nothing else comes: kept input may hold whole frames.
         SignalNextTurn(ConnectionSignals.InputPending);
@@ -57,15 +65,50 @@ internal sealed partial class Connection
         _isSuspended = true;
     }
 
-    /// <summary>Delivers bytes again. The poller's thread.</summary>
+    /// <summary>Delivers bytes again, and as they come. The poller's thread.</summary>
     internal void ResumeReading()
     {
         ActorPoller home = CheckThread();
-        if (_isSuspended)
+        _demandsBytes = false;
+        if (_isSuspended || _demand == 0)
         {
             _isSuspended = false;
 
             // A turn even if nothing else comes: what was left is to be offered again.
+            TakeATurn(home);
+        }
+
+        _demand = long.MaxValue;
+    }
+
+    /// <summary>Delivers so much more, and then nothing until more is demanded. The poller's thread.</summary>
+    internal void Demand(long count, DemandUnit unit)
+    {
+        ActorPoller home = CheckThread();
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        bool inBytes = unit == DemandUnit.Bytes;
+        long left = _demand == long.MaxValue || inBytes != _demandsBytes ? 0 : _demand;
+        _demandsBytes = inBytes;
+        _demand = count > long.MaxValue - 1 - left ? long.MaxValue - 1 : left + count;
+        TakeATurn(home);
+    }
+
+    /// <summary>A message was taken out of the bytes, by a handler that counts its own.</summary>
+    internal void CountMessage()
+    {
+        if (_demand != long.MaxValue && !_demandsBytes && _demand > 0)
+        {
+            _demand--;
+        }
+    }
+
+    /// <summary>Offers what is kept once more without new bytes: the handler sees something else in it now. The poller's thread.</summary>
+    internal void OfferAgain()
+    {
+        ActorPoller home = CheckThread();
+        if (!_input.IsEmpty)
+        {
+            _mustOfferAgain = true;
             TakeATurn(home);
         }
     }
@@ -95,17 +138,6 @@ internal sealed partial class Connection
         {
             CloseNow(CloseReason.Shutdown, exception: null, reset: false);
             return;
-        }
-
-        if ((signals & ConnectionSignals.Writable) != 0)
-        {
-            _isWriteArmed = false;
-            WriteQueued(Home);
-            if (_pendingClose is not null)
-            {
-                // It failed, and the system tells an error once only: nothing that follows would learn the reason.
-                return;
-            }
         }
 
         if (_phase == ConnectionPhase.Lingering)
@@ -143,6 +175,11 @@ internal sealed partial class Connection
             _handler!.ShutdownRequested();
         }
 
+        if ((signals & ConnectionSignals.OutputNotice) != 0)
+        {
+            TellOfOutput();
+        }
+
         LookAtDeadlines(signals);
     }
 
@@ -152,6 +189,11 @@ internal sealed partial class Connection
         home.Current = this;
         _isHandlerBusy = false;
     }
+
+    /// <inheritdoc/>
+    // A connection that only moves bytes never awaits, and needs nothing to come back by.
+    protected override bool MayAwait(object message) =>
+        ReferenceEquals(message, ConnectionSignal.Instance) ? _handler is { MayAwaitBytes: true } : message is not Started;
 
     /// <inheritdoc/>
     protected override void OnFailure(Exception exception, object? message) =>
@@ -173,6 +215,11 @@ internal sealed partial class Connection
             {
                 FinishSending(home);
             }
+        }
+        else if (_isWriteClosed)
+        {
+            FlushTurn(home);
+            FinishWriting();
         }
 
         WaitForMore();
@@ -217,7 +264,15 @@ internal sealed partial class Connection
             return true;
         }
 
-        return _phase == ConnectionPhase.Open && !_isHandlerBusy && !_isSuspended && !_isOutputHigh && !_isReadDeadlineReported;
+        return _phase == ConnectionPhase.Open && !_isHandlerBusy && !_isSuspended && _demand > 0 && !_isOutputHigh && !_isReadDeadlineReported;
+    }
+
+    // What was read before there was a handler is offered to it when it has started.
+    private void KeepReceived(ReadOnlySpan<byte> received)
+    {
+        BytesReceived = received.Length;
+        _input.Keep(received);
+        _mustOfferAgain = !received.IsEmpty;
     }
 
     private void Read(bool isReady)
@@ -259,6 +314,11 @@ internal sealed partial class Connection
         for (int reads = 0; reads < ReadsPerTurn && budget > 0; reads++)
         {
             Span<byte> target = _input.ReadTarget(home.ReadScratch);
+            if (_demandsBytes && target.Length > _demand)
+            {
+                target = target[..(int)_demand];
+            }
+
             IoResult result = _transport.TryRead(target);
             if (result.WouldBlock)
             {
@@ -289,6 +349,11 @@ internal sealed partial class Connection
     private void Deliver(ActorPoller home, Span<byte> read)
     {
         BytesReceived += read.Length;
+        if (_demand != long.MaxValue)
+        {
+            CountDelivery(read.Length);
+        }
+
         if (!_input.IsEmpty)
         {
             _input.Extend(read.Length);
@@ -306,6 +371,18 @@ internal sealed partial class Connection
         Poison(home);
     }
 
+    private void CountDelivery(int bytes)
+    {
+        if (_demandsBytes)
+        {
+            _demand -= bytes;
+        }
+        else if (!_handler!.CountsMessages)
+        {
+            CountMessage();
+        }
+    }
+
     private void OfferKept()
     {
         int length = _input.Length;
@@ -319,7 +396,7 @@ internal sealed partial class Connection
 
     private void AfterOffer()
     {
-        _mustOfferAgain = !_input.IsEmpty && (_isHandlerBusy || _isSuspended);
+        _mustOfferAgain = !_input.IsEmpty && (_isHandlerBusy || _isSuspended || _demand == 0);
         int most = _owner.ConnectionOptions.MaxInputBytes;
         if (_input.Length > most)
         {
@@ -340,7 +417,15 @@ internal sealed partial class Connection
         }
 
         _phase = ConnectionPhase.ReadClosed;
-        _handler!.PeerClosed();
+        if (_isWriteClosed)
+        {
+            // The other half of the end; what was still to be sent is, first.
+            Close(CloseReason.Local);
+        }
+        else
+        {
+            _handler!.PeerClosed();
+        }
     }
 
     // Where nobody reads, after the peer's FIN or while reading is suspended, only an event tells that the peer is gone. A read would not

@@ -6,6 +6,7 @@ using NetPoll.Core.Backends;
 using NetPoll.Core.Descriptors;
 using Proto;
 using Proto.Context;
+using Proto.Mailbox;
 
 namespace NetPoll.Actors.Connections;
 
@@ -14,7 +15,7 @@ namespace NetPoll.Actors.Connections;
 /// All state is its poller's thread's; other threads post messages and raise signals. The parts: this file its life,
 /// <c>Connection.Turn.cs</c> the order of one turn, <c>Connection.Output.cs</c> what is sent, <c>Connection.Deadlines.cs</c> time.
 /// </remarks>
-internal sealed partial class Connection : PollerMailbox, IPollWaiter
+internal partial class Connection : PollerMailbox, IPollWaiter
 {
     private readonly IConnectionTransport _transport;
     private readonly PollDescriptor _descriptor;
@@ -24,7 +25,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
     private PendingClose? _pendingClose;
     private ConnectionPhase _phase;
 
-    private Connection(ActorPoller home, PollableSocket socket, PollDescriptor descriptor, IConnectionOwner owner)
+    private protected Connection(ActorPoller home, PollableSocket socket, PollDescriptor descriptor, IConnectionOwner owner)
         : base(owner.System, home, DefaultThroughput)
     {
         _transport = socket;
@@ -43,6 +44,8 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
 
     internal ConnectionPhase Phase => _phase;
 
+    private protected IConnectionOwner Owner => _owner;
+
     /// <summary>Bytes that the handler was given.</summary>
     internal long BytesReceived { get; private set; }
 
@@ -50,7 +53,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
     internal long BytesSent { get; private set; }
 
     /// <summary>Whether output may still be added.</summary>
-    internal bool IsWritable => _phase <= ConnectionPhase.ReadClosed && _pendingClose is null;
+    internal bool IsWritable => _phase <= ConnectionPhase.ReadClosed && _pendingClose is null && !_isWriteClosed;
 
     /// <inheritdoc/>
     protected override object? SignalMessage => IsOver ? null : ConnectionSignal.Instance;
@@ -66,8 +69,9 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
     /// <param name="socket">Owned by the connection from here on, and closed if none can be made.</param>
     /// <param name="owner">Whose connection it is.</param>
     /// <param name="name">The PID's id.</param>
+    /// <param name="received">Bytes that were read from the socket already: the handler's first. Copied.</param>
     /// <returns>The error that kept it from being watched; nothing is left of it then.</returns>
-    internal static IoResult Spawn(ActorPoller home, PollableSocket socket, IConnectionOwner owner, string name)
+    internal static IoResult Spawn(ActorPoller home, PollableSocket socket, IConnectionOwner owner, string name, ReadOnlySpan<byte> received = default)
     {
         if (owner.System.Shutdown.IsCancellationRequested)
         {
@@ -83,7 +87,10 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
             return opened;
         }
 
-        Connection connection = new(home, socket, descriptor!, owner);
+        Connection connection = owner.HandlerOf is null
+            ? new Connection(home, socket, descriptor!, owner)
+            : new HandledConnection(home, socket, descriptor!, owner, PID.FromAddress(owner.System.Address, name));
+        connection.KeepReceived(received);
         home.Connections.Add(connection);
         try
         {
@@ -131,6 +138,10 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         {
             _pendingClose = new PendingClose(reason, exception, reset);
             Signal(ConnectionSignals.CloseRequested);
+            if (_isHandlerBusy)
+            {
+                CloseWithoutTurn();
+            }
         }
     }
 
@@ -147,10 +158,8 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
             return;
         }
 
-        PendingClose pending = _pendingClose ?? new PendingClose(reason, Exception: null, Reset: true);
-        _pendingClose = pending with { BytesUnsent = OutputBytes };
-        CloseDescriptor(reset: true);
-        Signal(ConnectionSignals.CloseRequested);
+        _pendingClose ??= new PendingClose(reason, Exception: null, Reset: true);
+        CloseBetweenTurns(reset: true);
     }
 
     /// <summary>The server stops: the handler is told in a turn. Any thread.</summary>
@@ -180,6 +189,17 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         }
     }
 
+    /// <inheritdoc/>
+    protected override void OnPosted(object message)
+    {
+        ActorPoller home = Home;
+        if (message is Stop && (!home.Poller.IsCurrent || _phase != ConnectionPhase.Closed))
+        {
+            // A handler that awaits holds the stop up, but not the end of its connection.
+            home.Poller.Post(static state => ((Connection)state!).StopWhileBusy(), this);
+        }
+    }
+
     /// <summary>The actor system went away without a word: only the descriptor is left to care for. The poller's thread.</summary>
     internal void CloseWithoutActor()
     {
@@ -201,6 +221,37 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         CloseDescriptor(reset);
         _pendingClose = null;
         _handler?.Closed(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
+    }
+
+    // For an end that was asked for, while the handler awaits: no turn comes before its task has ended. Posted, since the caller may be
+    // walking the members of a group.
+    private void CloseWithoutTurn() => Home.Poller.Post(
+        static state =>
+        {
+            Connection connection = (Connection)state!;
+            if (connection is { _pendingClose: { } pending, _phase: not ConnectionPhase.Closed })
+            {
+                connection.CloseBetweenTurns(pending.Reset);
+            }
+        },
+        this);
+
+    // What a stop does to the connection, ahead of the actor's own stop. Between turns.
+    private void StopWhileBusy()
+    {
+        if (_isHandlerBusy && _phase != ConnectionPhase.Closed)
+        {
+            FlushTurn(Home);
+            _pendingClose ??= new PendingClose(_closing?.Reason ?? CloseReason.Shutdown, Exception: null, Reset: false);
+            CloseBetweenTurns(_pendingClose.Reset);
+        }
+    }
+
+    private void CloseBetweenTurns(bool reset)
+    {
+        _pendingClose = _pendingClose! with { BytesUnsent = OutputBytes };
+        CloseDescriptor(reset);
+        Signal(ConnectionSignals.CloseRequested);
     }
 
     // The descriptor went between two turns: what is left is to tell the handler.
@@ -225,11 +276,31 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
     private ActorPoller CheckThread()
     {
         ActorPoller home = Home;
-        return home.Poller.IsCurrent || home.Poller.HasStopped
+        return home.Poller.IsCurrent
             ? home
             : throw new InvalidOperationException(
                 $"A connection can be used on its poller's thread ({home.Poller}) only: from its own callbacks, and from what they await without ConfigureAwait(false).");
     }
+
+    /// <summary>
+    /// Ends our side: what waits is sent, then the FIN; receiving goes on, and when the peer ends its side too the connection is closed. The
+    /// poller's thread; harmless when it is closing.
+    /// </summary>
+    internal void CloseWrite()
+    {
+        ActorPoller home = CheckThread();
+        if (IsWritable)
+        {
+            _isWriteClosed = true;
+            TakeATurn(home);
+        }
+    }
+
+    /// <summary>What takes the mailbox's messages: the actor, with its context.</summary>
+    protected virtual IMessageInvoker MakeInvoker(ActorPoller home, PID pid) =>
+
+        // Runs the producer, and so the user's constructor.
+        ActorContext.Setup(System, _owner.Props, home.Pid, pid, this);
 
     private void CloseDescriptor(bool reset)
     {
@@ -237,13 +308,12 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         ActorPoller home = Home;
         _descriptor.WatchHangup(null);
         _ = _descriptor.TryWithdraw(PollMode.Read, this);
-        _ = _descriptor.TryWithdraw(PollMode.Write, this);
+        DropOutput(home);
         home.Poller.Evict(_descriptor);
         home.Poller.Release(_descriptor);
         _transport.Close(reset);
         CancelTimers(home);
         _input.Clear();
-        DropOutput(home);
         _corkedBytes = 0;
         home.Groups.RemoveAll(this);
         home.Connections.Remove(this);
@@ -260,8 +330,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
 
         try
         {
-            // Runs the producer, and so the user's constructor.
-            RegisterHandlers(ActorContext.Setup(System, _owner.Props, home.Pid, pid, this), _owner.Props.Dispatcher);
+            RegisterHandlers(MakeInvoker(home, pid), _owner.Props.Dispatcher);
         }
         catch
         {

@@ -26,7 +26,7 @@ namespace NetPoll.Actors;
 /// turns, too: some tens of microseconds later at most.
 /// </para>
 /// </remarks>
-public abstract class ConnectionActor : IActor, IConnectionHandler
+public abstract partial class ConnectionActor : IActor, IConnectionHandler
 {
     private Connection? _connection;
     private IContext? _context;
@@ -60,7 +60,13 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
     /// <summary>Whether a handler that takes frames should leave the rest for later: it waits, was suspended, or has closed.</summary>
     private protected bool MustStopTaking => Connection.MustStopTaking;
 
+    /// <summary>Whether it is a framed form: its messages are frames, and its handlers may await.</summary>
+    private protected virtual bool TakesFrames => false;
+
     private Connection Connection => _connection ?? throw NotConnected();
+
+    /// <inheritdoc/>
+    bool IConnectionHandler.CountsMessages => TakesFrames;
 
     /// <summary>Takes a message from the mailbox; the callbacks are the place for code.</summary>
     public Task ReceiveAsync(IContext context)
@@ -70,6 +76,9 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
     }
 
     /// <inheritdoc/>
+    bool IConnectionHandler.MayAwaitBytes => TakesFrames;
+
+    /// <inheritdoc/>
     int IConnectionHandler.Received(ReadOnlySpan<byte> bytes) => OnReceived(bytes);
 
     /// <inheritdoc/>
@@ -77,6 +86,12 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
 
     /// <inheritdoc/>
     void IConnectionHandler.DeadlinePassed(DeadlineKind kind) => OnDeadline(kind);
+
+    /// <inheritdoc/>
+    void IConnectionHandler.WritesSuspended() => OnWritesSuspended();
+
+    /// <inheritdoc/>
+    void IConnectionHandler.WritesResumed() => OnWritesResumed();
 
     /// <inheritdoc/>
     void IConnectionHandler.ShutdownRequested() => OnShutdown();
@@ -167,18 +182,6 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
     {
     }
 
-    /// <summary>Sends bytes. In this connection's callbacks, and after their awaits; ignored after a close.</summary>
-    /// <param name="bytes">Copied, or taken by the system, when this returns.</param>
-    /// <exception cref="InvalidOperationException">The caller is not on the connection's poller.</exception>
-    protected void Send(ReadOnlySpan<byte> bytes) => Connection.Send(bytes);
-
-    /// <summary>Sends a shared payload; the caller keeps his reference. See <see cref="Send(ReadOnlySpan{byte})"/>.</summary>
-    protected void Send(SharedPayload payload)
-    {
-        ArgumentNullException.ThrowIfNull(payload);
-        Connection.Send(payload);
-    }
-
     /// <summary>Sends what waits, then ends the connection. Nothing more is received or can be sent.</summary>
     protected void Close() => Connection.Close(CloseReason.Local);
 
@@ -194,8 +197,25 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
     /// <summary>No bytes are delivered any more once the running callback has returned.</summary>
     protected void SuspendReading() => Connection.SuspendReading();
 
-    /// <summary>Bytes are delivered again, first those that were left.</summary>
+    /// <summary>Bytes are delivered again, first those that were left, and as they come.</summary>
     protected void ResumeReading() => Connection.ResumeReading();
+
+    /// <summary>
+    /// Receives on demand from now on: so much more, then nothing until more is demanded. Demands of one unit add up;
+    /// <see cref="ResumeReading"/> ends it. What a handler left is offered again without being counted again.
+    /// </summary>
+    /// <param name="count">1 or more.</param>
+    /// <param name="unit">What is counted: calls with bytes, or frames where there are frames; or bytes.</param>
+    protected void Demand(long count, DemandUnit unit = DemandUnit.Messages) => Connection.Demand(count, unit);
+
+    /// <summary>
+    /// Ends our side when everything is sent, and goes on receiving; when the peer has ended its side, too, the connection closes with
+    /// <see cref="CloseReason.Local"/>. Nothing can be sent any more.
+    /// </summary>
+    protected void CloseWrite() => Connection.CloseWrite();
+
+    /// <summary>A frame is handed to the user.</summary>
+    private protected void CountMessage() => Connection.CountMessage();
 
     /// <summary>Waits for a handler's task: until it ends the connection is given nothing else.</summary>
     private protected void Await(Task task)
@@ -205,6 +225,9 @@ public abstract class ConnectionActor : IActor, IConnectionHandler
             Connection.ParkHandler(task);
         }
     }
+
+    /// <summary>What was left of the bytes is offered again without new ones. Before there is a connection nothing was.</summary>
+    private protected void OfferAgain() => _connection?.OfferAgain();
 
     private protected bool TryReserve(int size, out Span<byte> room) => Connection.TryReserve(size, out room);
 

@@ -7,6 +7,9 @@ internal sealed class ConnectionList
 
     internal int Count => _connections.Count;
 
+    /// <summary>Completed when the last connection has gone; null where nobody waits for it.</summary>
+    internal TaskCompletionSource? Emptied { get; set; }
+
     internal void Add(Connection connection)
     {
         connection.ListIndex = _connections.Count;
@@ -19,6 +22,10 @@ internal sealed class ConnectionList
         _connections[connection.ListIndex] = last;
         last.ListIndex = connection.ListIndex;
         _connections.RemoveAt(_connections.Count - 1);
+        if (_connections.Count == 0)
+        {
+            Emptied?.TrySetResult();
+        }
     }
 
     /// <summary>A copy, which stays whole while connections come and go.</summary>

@@ -4,10 +4,16 @@ namespace NetPoll.Actors;
 public sealed class ConnectionOptions
 {
     /// <summary>
-    /// Bytes of unsent output above which the connection stops reading, until half of it is sent. Default 256 KiB. The peer that does not
-    /// read what it asked for is so held back by TCP itself.
+    /// Bytes of unsent output above which the connection stops reading and tells its handler (<c>OnWritesSuspended</c>), until no more than
+    /// <see cref="OutputLowWatermark"/> are left. Default 256 KiB. The peer that does not read what it asked for is so held back by TCP itself.
     /// </summary>
     public int OutputHighWatermark { get; set; } = 256 * 1024;
+
+    /// <summary>
+    /// Bytes of unsent output at which a connection that was above the high watermark reads again and tells its handler
+    /// (<c>OnWritesResumed</c>). From 0, all is sent, to the high watermark; null, the default, for half of that.
+    /// </summary>
+    public int? OutputLowWatermark { get; set; }
 
     /// <summary>
     /// Bytes of unsent output above which the peer counts as a slow consumer and is cut off. Default 4 MiB. What others send to it, as in a
@@ -29,10 +35,18 @@ public sealed class ConnectionOptions
     /// <summary>How long a closed connection waits for the peer's FIN, so that a reset does not cost it our last bytes. Default 2 s.</summary>
     public TimeSpan LingerTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>The low watermark in bytes.</summary>
+    internal int LowWatermark => OutputLowWatermark ?? OutputHighWatermark / 2;
+
     /// <summary>Throws for a value that is out of its range.</summary>
     internal void Validate()
     {
         Require(OutputHighWatermark > 0, nameof(OutputHighWatermark), OutputHighWatermark, "1 byte or more");
+        Require(
+            LowWatermark >= 0 && LowWatermark <= OutputHighWatermark,
+            nameof(OutputLowWatermark),
+            LowWatermark,
+            $"0 to {nameof(OutputHighWatermark)} ({OutputHighWatermark})");
         Require(MaxOutputBytes >= OutputHighWatermark, nameof(MaxOutputBytes), MaxOutputBytes, $"at least {nameof(OutputHighWatermark)} ({OutputHighWatermark})");
         Require(MaxInputBytes > 0, nameof(MaxInputBytes), MaxInputBytes, "1 byte or more");
         Require(WriteTimeout > TimeSpan.Zero || WriteTimeout == Timeout.InfiniteTimeSpan, nameof(WriteTimeout), WriteTimeout, "above 0, or infinite");

@@ -6,7 +6,6 @@ namespace NetPoll.Actors.Connections;
 internal static class ConnectionSignals
 {
     internal const int Readable = (int)PollSignals.Readable;
-    internal const int Writable = (int)PollSignals.Writable;
     internal const int ReadDeadline = (int)PollSignals.ReadDeadline;
     internal const int WriteDeadline = (int)PollSignals.WriteDeadline;
     internal const int Hangup = (int)PollSignals.Hangup;
@@ -27,8 +26,11 @@ internal static class ConnectionSignals
     /// <summary>The server stops: the handler is to be told.</summary>
     internal const int ShutdownRequested = 1 << 12;
 
+    /// <summary>The handler is to be told what has become of its output.</summary>
+    internal const int OutputNotice = 1 << 13;
+
     /// <summary>What waits for the turn after a handler's await. A read deadline that has passed is looked up, not remembered.</summary>
-    internal const int Deferrable = WriteDeadline | IdlePassed | ShutdownRequested;
+    internal const int Deferrable = WriteDeadline | IdlePassed | ShutdownRequested | OutputNotice;
 }
 
 /// <summary>The one message by which a connection's signals reach its actor; the bits themselves lie in the connection.</summary>

@@ -3,6 +3,12 @@ namespace NetPoll.Actors.Connections;
 /// <summary>Whom a connection tells what happens to it; always in one of its turns, on its poller's thread.</summary>
 internal interface IConnectionHandler
 {
+    /// <summary>Whether it tells by <see cref="Connection.CountMessage"/> what counts as a message; if not, each delivery of bytes is one.</summary>
+    bool CountsMessages { get; }
+
+    /// <summary>Whether what it does with bytes may end in an await.</summary>
+    bool MayAwaitBytes { get; }
+
     /// <summary>Bytes came, or are offered again.</summary>
     /// <returns>How many of them are done with; the rest is kept.</returns>
     int Received(ReadOnlySpan<byte> bytes);
@@ -12,6 +18,12 @@ internal interface IConnectionHandler
 
     /// <summary>A deadline has passed.</summary>
     void DeadlinePassed(DeadlineKind kind);
+
+    /// <summary>More output waits than the high watermark allows. Ends with <see cref="WritesResumed"/>, or with the connection.</summary>
+    void WritesSuspended();
+
+    /// <summary>No more output waits than the low watermark allows. Only ever after <see cref="WritesSuspended"/>.</summary>
+    void WritesResumed();
 
     /// <summary>The server stops.</summary>
     void ShutdownRequested();

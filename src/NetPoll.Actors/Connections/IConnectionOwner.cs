@@ -8,6 +8,12 @@ internal interface IConnectionOwner
     /// <summary>The actor system.</summary>
     ActorSystem System { get; }
 
+    /// <summary>
+    /// The actor that handles a connection, by the connection's PID; null where connections are actors themselves. Called on the
+    /// connection's poller's thread.
+    /// </summary>
+    Func<PID, PID>? HandlerOf { get; }
+
     /// <summary>The props of every connection of this owner: one object for all.</summary>
     Props Props { get; }
 

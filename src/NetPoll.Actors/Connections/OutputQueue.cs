@@ -5,10 +5,9 @@ namespace NetPoll.Actors.Connections;
 
 /// <summary>Output that the system has not taken yet: segments in order, the first of them perhaps sent in part.</summary>
 /// <remarks>
-/// Rented from its poller while something waits. Small pieces are copied together into pooled segments; shared payloads are kept by
-/// reference. The poller's thread only.
+/// Small pieces are copied together into pooled segments; shared payloads are kept by reference. The poller's thread only.
 /// </remarks>
-internal sealed class OutputQueue
+internal class OutputQueue
 {
     private const int SegmentSize = 16 * 1024;
     private const int InitialCapacity = 4;

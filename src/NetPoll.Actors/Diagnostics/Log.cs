@@ -27,21 +27,24 @@ internal static partial class Log
     [LoggerMessage(107, LogLevel.Warning, "{Count} connections did not end within {Drain}; they are reset")]
     internal static partial void DrainTimedOut(ILogger logger, long count, TimeSpan drain);
 
+    [LoggerMessage(120, LogLevel.Warning, "{Count} connections of {Poller} did not end within {Drain}; they are reset")]
+    internal static partial void PollerDrainTimedOut(ILogger logger, int count, string poller, TimeSpan drain);
+
     [LoggerMessage(106, LogLevel.Debug, "{Connection} ({RemoteEndPoint}) closed: {Reason}")]
     internal static partial void Closed(ILogger logger, string connection, EndPoint? remoteEndPoint, CloseReason reason);
 
     [LoggerMessage(108, LogLevel.Error, "A service of a {Connection} threw while it was disposed, after the connection had ended")]
     internal static partial void ScopeFailed(ILogger logger, Exception exception, string connection);
 
-    [LoggerMessage(120, LogLevel.Warning, "{Listener} refused {Count} connections because of {Reason}; the last one was {RemoteEndPoint}'s")]
+    [LoggerMessage(130, LogLevel.Warning, "{Listener} refused {Count} connections because of {Reason}; the last one was {RemoteEndPoint}'s")]
     internal static partial void Refused(ILogger logger, string listener, long count, RefusalReason reason, EndPoint? remoteEndPoint);
 
-    [LoggerMessage(123, LogLevel.Warning, "{Listener} refused {Count} connections because of {Reason}; the last one was {RemoteEndPoint}'s: {Detail}")]
+    [LoggerMessage(133, LogLevel.Warning, "{Listener} refused {Count} connections because of {Reason}; the last one was {RemoteEndPoint}'s: {Detail}")]
     internal static partial void RefusedInDetail(ILogger logger, string listener, long count, RefusalReason reason, EndPoint? remoteEndPoint, string detail);
 
-    [LoggerMessage(121, LogLevel.Error, "The farewell of {Listener} for a connection refused because of {Reason} threw; none was sent")]
+    [LoggerMessage(131, LogLevel.Error, "The farewell of {Listener} for a connection refused because of {Reason} threw; none was sent")]
     internal static partial void FarewellFailed(ILogger logger, Exception exception, string listener, RefusalReason reason);
 
-    [LoggerMessage(122, LogLevel.Error, "Accepting what waited on {EndPoint} when it stopped failed with {Error} (errno {NativeError}); some clients are not served")]
+    [LoggerMessage(132, LogLevel.Error, "Accepting what waited on {EndPoint} when it stopped failed with {Error} (errno {NativeError}); some clients are not served")]
     internal static partial void AcceptFailedAtStop(ILogger logger, EndPoint? endPoint, System.Net.Sockets.SocketError error, int nativeError);
 }

@@ -10,6 +10,8 @@ namespace NetPoll.Actors;
 /// </remarks>
 public sealed class SharedPayload : IDisposable
 {
+    private static readonly Framing VarintFraming = Framing.LengthPrefixed(LengthPrefix.Varint);
+
     private readonly int _length;
     private byte[]? _buffer;
     private int _references = 1;
@@ -36,13 +38,37 @@ public sealed class SharedPayload : IDisposable
         return payload;
     }
 
-    /// <summary>Encodes a message behind its length as a varint, as <see cref="ProtobufConnectionActor{T}"/> sends and reads it.</summary>
-    public static SharedPayload Delimited(IMessage message)
+    /// <summary>Encodes a frame with what stands around it.</summary>
+    /// <exception cref="ArgumentException">The other side could not find the end of this frame.</exception>
+    public static SharedPayload Framed(Framing framing, ReadOnlySpan<byte> frame) =>
+        Framed(framing, frame.Length, frame, static (room, frame) => frame.CopyTo(room));
+
+    /// <summary>Encodes a message as a frame.</summary>
+    public static SharedPayload Framed(Framing framing, IMessage message)
     {
         ArgumentNullException.ThrowIfNull(message);
-        int size = message.CalculateSize();
-        SharedPayload payload = new(Framing.VarintFrame.HeaderSize(size) + size);
-        Framing.VarintFrame.Write(message, size, payload._buffer);
+        return Framed(framing, message.CalculateSize(), message, static (room, message) => message.WriteTo(room));
+    }
+
+    /// <summary>Encodes a message behind its length as a varint, as <see cref="ProtobufConnectionActor{T}"/> sends and reads it.</summary>
+    public static SharedPayload Delimited(IMessage message) => Framed(VarintFraming, message);
+
+    /// <summary>Encodes a frame that is written where it leaves from.</summary>
+    internal static SharedPayload Framed<TState>(Framing framing, int length, TState state, SpanAction<byte, TState> write)
+        where TState : allows ref struct
+    {
+        ArgumentNullException.ThrowIfNull(framing);
+        SharedPayload payload = new(framing.EncodedSize(length));
+        try
+        {
+            framing.Encode(length, state, write, payload._buffer);
+        }
+        catch
+        {
+            payload.Dispose();
+            throw;
+        }
+
         return payload;
     }
 

@@ -31,12 +31,22 @@ internal sealed class Acceptor : WatchedSocket
     /// <summary>Whether its socket takes connections, or will when accepting is resumed. Any thread.</summary>
     internal bool IsAccepting => IsWatched && !Volatile.Read(ref _isClosed);
 
+    /// <summary>Whether its poller takes no connections any more, so that it is right when this one accepts none. Any thread.</summary>
+    internal bool IsLeftOut => Home.IsDraining;
+
     /// <summary>Begins to accept.</summary>
     /// <exception cref="IOException">The poller could not take the socket.</exception>
     /// <exception cref="ObjectDisposedException">It was stopped before.</exception>
     internal Task StartAsync() => OnPollerAsync(() =>
     {
         ObjectDisposedException.ThrowIf(_isClosed, _listener);
+        if (Home.IsDraining)
+        {
+            // Told to before the listener was there to be stopped: the other pollers' sockets serve.
+            CloseSocket();
+            return;
+        }
+
         IoResult opened = Watch();
         if (!opened.IsSuccess)
         {
@@ -80,6 +90,9 @@ internal sealed class Acceptor : WatchedSocket
         });
         return _stopped.Task;
     }
+
+    /// <summary>The server stops: what waits for its PROXY header is refused.</summary>
+    internal Task RefuseWaitingAsync() => OnPollerAsync(_admission.RefuseWaiting);
 
     /// <inheritdoc/>
     protected override void OnReadable() => Accept();

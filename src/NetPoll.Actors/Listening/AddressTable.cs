@@ -14,12 +14,12 @@ internal sealed class AddressTable
 
     private readonly Lock _gate = new(); // Guards all of the uses.
     private readonly LimitedNetworks[] _limits;
-    private readonly IPNetwork[] _exempt;
+    private readonly NetworkSet _exempt;
 
     internal AddressTable(IEnumerable<AddressLimit> limits, IEnumerable<IPNetwork> exempt)
     {
         _limits = [.. limits.Select(static limit => new LimitedNetworks(limit))];
-        _exempt = [.. exempt];
+        _exempt = new NetworkSet(exempt);
     }
 
     /// <summary>Networks that are remembered, counted once for each limit.</summary>
@@ -42,7 +42,7 @@ internal sealed class AddressTable
     internal RefusalReason? TryEnter(IPAddress address, long now, out NetworkUse[]? uses)
     {
         uses = null;
-        if (IsExempt(address))
+        if (_exempt.Contains(address))
         {
             return null;
         }
@@ -78,29 +78,6 @@ internal sealed class AddressTable
                 _limits[index].Leave(uses[index], now);
             }
         }
-    }
-
-    private bool IsExempt(IPAddress address)
-    {
-        if (_exempt.Length == 0)
-        {
-            return false;
-        }
-
-        if (address.IsIPv4MappedToIPv6)
-        {
-            address = address.MapToIPv4();
-        }
-
-        foreach (IPNetwork network in _exempt)
-        {
-            if (network.Contains(address))
-            {
-                return true;
-            }
-        }
-
-        return false;
     }
 
     /// <summary>One limit and the networks that it counts. Under the table's lock.</summary>

@@ -18,8 +18,14 @@ internal sealed class Admission
         _listener = listener;
     }
 
+    /// <summary>Connections whose PROXY header has not come yet.</summary>
+    internal HashSet<ProxyPreamble> Waiting { get; } = [];
+
     /// <summary>Refused peers whose end is awaited.</summary>
     internal int LingeringPeers { get; set; }
+
+    /// <summary>Whether the server or the poller stops.</summary>
+    internal bool IsStopping => _home.Extension.IsStopping || _home.IsDraining;
 
     /// <summary>Takes a new socket over.</summary>
     /// <returns>The error that kept it from being watched, after which accepting more makes no sense for a while.</returns>
@@ -27,11 +33,63 @@ internal sealed class Admission
     {
         if (!_listener.TryEnter())
         {
-            Refuse(socket, RefusalReason.TooManyConnections);
+            Dismiss(socket, RefusalReason.TooManyConnections, detail: null);
             return IoResult.Success;
         }
 
-        return Admit(socket, socket.RemoteEndPoint);
+        if (_listener.ProxyProtocol is not { } proxies)
+        {
+            return Admit(socket, socket.RemoteEndPoint, received: default);
+        }
+
+        if (socket.RemoteEndPoint is not { } proxy || !proxies.Trusted.Contains(proxy.Address))
+        {
+            Refuse(socket, RefusalReason.UntrustedProxy, "it is in none of the trusted networks");
+            return IoResult.Success;
+        }
+
+        return new ProxyPreamble(_home, socket, this, proxies.Options).Begin();
+    }
+
+    /// <summary>Gives a connection that was counted in its actor, unless the limits by address refuse it.</summary>
+    /// <param name="socket">Taken over.</param>
+    /// <param name="limited">By whose address it is limited; null for nobody's.</param>
+    /// <param name="received">What was read behind a PROXY header: the handler's first bytes.</param>
+    /// <inheritdoc cref="Receive" path="/returns"/>
+    internal IoResult Admit(PollableSocket socket, IPEndPoint? limited, ReadOnlySpan<byte> received)
+    {
+        IConnectionOwner owner = _listener;
+        if (_listener.Addresses is { } addresses && limited is not null)
+        {
+            if (addresses.TryEnter(limited.Address, _listener.Clock.Nanoseconds, out NetworkUse[]? uses) is { } reason)
+            {
+                Refuse(socket, reason, detail: null);
+                return IoResult.Success;
+            }
+
+            owner = uses is null ? _listener : new LimitedConnectionOwner(_listener, addresses, uses);
+        }
+
+        return Spawn(socket, owner, received);
+    }
+
+    /// <summary>Refuses a connection that was counted in.</summary>
+    internal void Refuse(PollableSocket socket, RefusalReason reason, string? detail)
+    {
+        Leave();
+        Dismiss(socket, reason, detail);
+    }
+
+    /// <summary>Counts a connection out that got no actor.</summary>
+    internal void Leave() => _listener.Leave();
+
+    /// <summary>The server stops: whose PROXY header has not come is refused.</summary>
+    internal void RefuseWaiting()
+    {
+        foreach (ProxyPreamble waiting in Waiting.ToArray())
+        {
+            waiting.EndByShutdown();
+        }
     }
 
     /// <summary>Out of descriptors: closes one connection that waits, with a farewell, so that its client knows.</summary>
@@ -49,30 +107,12 @@ internal sealed class Admission
         return socket;
     });
 
-    private IoResult Admit(PollableSocket socket, IPEndPoint? remoteEndPoint)
-    {
-        IConnectionOwner owner = _listener;
-        if (_listener.Addresses is { } addresses && remoteEndPoint is not null)
-        {
-            if (addresses.TryEnter(remoteEndPoint.Address, _listener.Clock.Nanoseconds, out NetworkUse[]? uses) is { } reason)
-            {
-                _listener.Leave();
-                Refuse(socket, reason);
-                return IoResult.Success;
-            }
-
-            owner = uses is null ? _listener : new LimitedConnectionOwner(_listener, addresses, uses);
-        }
-
-        return Spawn(socket, owner);
-    }
-
-    private IoResult Spawn(PollableSocket socket, IConnectionOwner owner)
+    private IoResult Spawn(PollableSocket socket, IConnectionOwner owner, ReadOnlySpan<byte> received)
     {
         SocketSetup.Prepare(socket, owner.ConnectionOptions);
         try
         {
-            IoResult spawned = Connection.Spawn(_home, socket, owner, _listener.NextConnectionId());
+            IoResult spawned = Connection.Spawn(_home, socket, owner, _listener.NextConnectionId(), received);
             if (!spawned.IsSuccess)
             {
                 owner.ConnectionClosed();
@@ -93,9 +133,9 @@ internal sealed class Admission
         }
     }
 
-    private void Refuse(PollableSocket socket, RefusalReason reason)
+    private void Dismiss(PollableSocket socket, RefusalReason reason, string? detail)
     {
-        _listener.Refusals.Add(reason, socket.RemoteEndPoint, detail: null);
+        _listener.Refusals.Add(reason, socket.RemoteEndPoint, detail);
         RefusedPeer.Dismiss(_home, socket, Farewell(new Refusal(reason, socket.RemoteEndPoint)).Span, this);
     }
 

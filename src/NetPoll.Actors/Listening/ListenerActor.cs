@@ -1,5 +1,6 @@
 using System.Net;
 using NetPoll.Actors.Connections;
+using NetPoll.Actors.Pollers;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Deadlines;
 using NetPoll.Core.Sockets;
@@ -28,6 +29,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         ConnectionOptions = options.Connections;
         Farewell = options.Farewell;
         Addresses = options.AddressLimits.Count == 0 ? null : new AddressTable(options.AddressLimits, options.ExemptNetworks);
+        ProxyProtocol = options.ProxyProtocol is { } proxy ? new TrustedProxies(proxy) : null;
         Clock = new PollerClock(extension.Options.Pollers.TimeProvider);
         Refusals = new RefusalLog(id, extension.Options.Logger, Clock);
         Reserve = new DescriptorReserve(extension.Platform);
@@ -39,6 +41,9 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
 
     /// <inheritdoc/>
     public ActorSystem System => _extension.System;
+
+    /// <inheritdoc/>
+    public Func<PID, PID>? HandlerOf { get; init; }
 
     /// <inheritdoc/>
     public Props Props { get; }
@@ -54,7 +59,8 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     internal Listener Handle => new(PID.FromAddress(System.Address, Id), EndPoint);
 
     /// <summary>Whether it accepts on every poller, or will when it is resumed. Any thread.</summary>
-    internal bool IsAccepting => Array.TrueForAll(_acceptors, static acceptor => acceptor.IsAccepting);
+    internal bool IsAccepting => Array.Exists(_acceptors, static acceptor => acceptor.IsAccepting)
+        && Array.TrueForAll(_acceptors, static acceptor => acceptor.IsAccepting || acceptor.IsLeftOut);
 
     internal int Backlog { get; }
 
@@ -62,6 +68,9 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
 
     /// <summary>The limits by address; null without any.</summary>
     internal AddressTable? Addresses { get; }
+
+    /// <summary>Who tells whose connections they are; null where the connections tell it themselves.</summary>
+    internal TrustedProxies? ProxyProtocol { get; }
 
     /// <summary>One clock for all pollers, whose own each begin at another moment.</summary>
     internal PollerClock Clock { get; }
@@ -113,6 +122,17 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     {
         await Task.WhenAll(_acceptors.Select(static acceptor => acceptor.StopAsync())).ConfigureAwait(false);
         Reserve.Dispose();
+    }
+
+    /// <summary>The server stops: what waits for its PROXY header is refused. After the accepting has stopped.</summary>
+    internal Task RefuseWaitingAsync() => Task.WhenAll(_acceptors.Select(static acceptor => acceptor.RefuseWaitingAsync()));
+
+    /// <summary>Ends accepting on one poller: what waits in its queue is taken, whose PROXY header has not come is refused.</summary>
+    internal async Task StopAcceptingOnAsync(ActorPoller home)
+    {
+        Acceptor acceptor = _acceptors[home.Poller.Index];
+        await acceptor.StopAsync().ConfigureAwait(false);
+        await acceptor.RefuseWaitingAsync().ConfigureAwait(false);
     }
 
     /// <summary>Counts a connection in, unless there are as many as may be. Any poller's thread.</summary>

@@ -18,6 +18,9 @@ public sealed class ListenerOptions
     /// <summary>Networks that <see cref="AddressLimits"/> do not hold for: monitoring, your own gateways. They count as connections all the same.</summary>
     public IList<IPNetwork> ExemptNetworks { get; } = [];
 
+    /// <summary>Set for a listener behind proxies that tell by the PROXY protocol whose connection they pass on. Default: null, none.</summary>
+    public ProxyProtocolOptions? ProxyProtocol { get; set; }
+
     /// <summary>
     /// Gives the bytes that a refused peer is sent before its connection is closed; empty for none. Null, the default: nobody is sent anything.
     /// Called on a poller's thread, so it must not block. A few hundred bytes at most: what the system does not take at once is not sent.
@@ -39,6 +42,7 @@ public sealed class ListenerOptions
             limit.Validate();
         }
 
+        ProxyProtocol?.Validate();
         ArgumentNullException.ThrowIfNull(Connections);
         Connections.Validate();
     }

@@ -19,6 +19,18 @@ public enum RefusalReason
 
     /// <summary>The factory of the connection's actor threw, or gave none.</summary>
     FactoryFailed,
+
+    /// <summary>A PROXY header is expected, and the peer is in no network that <see cref="ProxyProtocolOptions.TrustedNetworks"/> has.</summary>
+    UntrustedProxy,
+
+    /// <summary>A PROXY header is expected, and what came is none.</summary>
+    ProxyHeaderInvalid,
+
+    /// <summary>A PROXY header is expected, and was not all there within <see cref="ProxyProtocolOptions.HeaderTimeout"/>.</summary>
+    ProxyHeaderTimeout,
+
+    /// <summary>The server stops.</summary>
+    Stopping,
 }
 
 /// <summary>A connection that is refused, before its socket is closed.</summary>

@@ -4,6 +4,7 @@ using NetPoll.Actors.Groups;
 using NetPoll.Core;
 using NetPoll.Core.Scheduling;
 using Proto;
+using Log = NetPoll.Actors.Diagnostics.Log;
 
 namespace NetPoll.Actors.Pollers;
 
@@ -18,14 +19,19 @@ internal sealed class ActorPoller : IPollerWork
     private const int MaxIdleOutputs = 1024;
 
     private readonly List<Connection> _toFlush = [];
-    private readonly Stack<OutputQueue> _idleOutputs = [];
+    private readonly Stack<PendingOutput> _idleOutputs = [];
+
+    // As the poller's thread has it: both flowed from whoever started NetPoll.
+    private readonly ExecutionContext? _executionContext = ExecutionContext.Capture();
     private bool _isFlushQueued;
+    private bool _isDraining;
 
     internal ActorPoller(NetPollExtension extension, Poller poller)
     {
         Extension = extension;
         Poller = poller;
         Groups = new GroupTable();
+        Handlers = new HandlerTable(this);
         poller.Layer = this;
     }
 
@@ -62,6 +68,58 @@ internal sealed class ActorPoller : IPollerWork
     /// <summary>The members of groups that live here.</summary>
     internal GroupTable Groups { get; }
 
+    /// <summary>The plain actors that handle connections here.</summary>
+    internal HandlerTable Handlers { get; }
+
+    /// <summary>Whether it takes no new connections, for good. Any thread.</summary>
+    internal bool IsDraining => Volatile.Read(ref _isDraining);
+
+    /// <summary>
+    /// Stops accepting here, tells every connection (<c>OnShutdown</c>), waits until all have ended or the time is over, and resets the rest.
+    /// On the poller, and so does what follows its awaits. May be called again while it runs: the shortest time counts.
+    /// </summary>
+    /// <returns>How many were reset.</returns>
+    internal async Task<int> DrainAsync(TimeSpan time)
+    {
+        Volatile.Write(ref _isDraining, true);
+        await Extension.StopAcceptingOnAsync(this);
+        foreach (Connection connection in Connections.ToArray())
+        {
+            connection.RequestShutdown();
+        }
+
+        try
+        {
+            await WhenEmptyAsync().WaitAsync(time, Poller.TimeProvider);
+        }
+        catch (TimeoutException)
+        {
+            Log.PollerDrainTimedOut(Logger, Connections.Count, Poller.Name, time);
+        }
+
+        Connection[] late = Connections.ToArray();
+        foreach (Connection connection in late)
+        {
+            connection.Abandon(CloseReason.Shutdown);
+        }
+
+        await WhenEmptyAsync();
+        return late.Length;
+    }
+
+    /// <summary>
+    /// A turn whose handlers may have awaited is over: awaits of what runs next are nobody's, and what the handlers left in async-local values
+    /// is not seen by other actors.
+    /// </summary>
+    internal void LeaveContext()
+    {
+        SynchronizationContext.SetSynchronizationContext(Poller.Context);
+        if (_executionContext is not null)
+        {
+            ExecutionContext.Restore(_executionContext);
+        }
+    }
+
     /// <summary>The connection got output: it is sent with that of the others when the turns of this batch have run.</summary>
     internal void FlushLater(Connection connection)
     {
@@ -87,12 +145,20 @@ internal sealed class ActorPoller : IPollerWork
     }
 
     /// <summary>An empty queue for a connection whose output must wait.</summary>
-    internal OutputQueue RentOutput() => _idleOutputs.TryPop(out OutputQueue? output) ? output : new OutputQueue();
+    internal PendingOutput RentOutput(Connection owner)
+    {
+        PendingOutput output = _idleOutputs.TryPop(out PendingOutput? idle) ? idle : new PendingOutput();
+        output.Owner = owner;
+        return output;
+    }
 
     /// <summary>Takes an empty queue back.</summary>
-    internal void ReturnOutput(OutputQueue output)
+    /// <param name="output">Its renter touches it no more.</param>
+    /// <param name="isFree">Whether nothing that is on its way knows it, so that it may be rented again.</param>
+    internal void ReturnOutput(PendingOutput output, bool isFree)
     {
-        if (_idleOutputs.Count < MaxIdleOutputs && !output.HasGrown)
+        output.Owner = null;
+        if (isFree && _idleOutputs.Count < MaxIdleOutputs && !output.HasGrown)
         {
             _idleOutputs.Push(output);
         }
@@ -103,5 +169,21 @@ internal sealed class ActorPoller : IPollerWork
     {
         _isFlushQueued = false;
         Flush();
+    }
+
+    // One source for all who wait, as long as it is open.
+    private Task WhenEmptyAsync()
+    {
+        if (Connections.Count == 0)
+        {
+            return Task.CompletedTask;
+        }
+
+        if (Connections.Emptied is not { Task.IsCompleted: false })
+        {
+            Connections.Emptied = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+
+        return Connections.Emptied.Task;
     }
 }

@@ -35,10 +35,9 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     //          by a plain read: the end of that turn is still to come, and looks at the queues after it.
     // Proof    PollerMailboxTests.
 
-    // The turn's alone. While the mailbox is suspended: what its PID led to when it was; null otherwise.
-    private Process? _suspendedAs;
+    // The turn's alone. The context is made for the first handler that may await, and for the first failure.
     private int _ownSignals;
-    private Task? _parked;
+    private MailboxContext? _context;
 
     internal PollerMailbox(ActorSystem system, ActorPoller home, int throughput)
         : base(system)
@@ -59,7 +58,10 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     /// <summary>The poller on whose thread the turns run.</summary>
     internal ActorPoller Home => Volatile.Read(ref _home);
 
-    private bool IsSuspended => _suspendedAs is not null;
+    /// <summary>What brings code back to the mailbox's poller. The turn only.</summary>
+    internal MailboxContext Context => _context ??= new MailboxContext(this);
+
+    private bool IsSuspended => _context is { SuspendedAs: not null };
 
     // Raised by others and in the word, or by a turn for itself.
     private bool HasSignals => _ownSignals != 0 || Volatile.Read(ref _status) != Busy;
@@ -75,6 +77,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
             foreach (object message in batch.GetMessages())
             {
                 _user.Enqueue(message);
+                OnPosted(message);
             }
 
             if (batch is IAutoRespond)
@@ -87,6 +90,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
             _user.Enqueue(msg);
         }
 
+        OnPosted(msg);
         Schedule();
     }
 
@@ -100,6 +104,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
             Volatile.Read(ref _invoker)?.CancellationTokenSource?.Cancel();
         }
 
+        OnPosted(msg);
         Schedule();
     }
 
@@ -107,13 +112,13 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     public void RegisterHandlers(IMessageInvoker invoker, IDispatcher dispatcher) => Volatile.Write(ref _invoker, invoker);
 
     /// <inheritdoc/>
-    public void Start() => BecomeIdle();
+    public virtual void Start() => _ = TryRest();
 
     /// <inheritdoc/>
     void IPollerWork.Run()
     {
         ActorPoller home = Home;
-        if (home.Poller.IsCurrent || home.Poller.HasStopped)
+        if (home.Poller.IsCurrent)
         {
             RunTurn(home);
         }
@@ -123,14 +128,14 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
         }
     }
 
-    /// <summary>The actor's PID, for the one who asks what held a thread.</summary>
-    public override string ToString() => _invoker is IInfoContext context ? context.Self.Id : GetType().Name;
+    /// <summary>The actor's PID and type, for the one who asks what held a thread.</summary>
+    public override string ToString() => _invoker is IInfoContext context ? $"{context.Self.Id} ({NameOf(context.Actor)})" : GetType().Name;
 
     /// <summary>From its next turn on the mailbox runs on another poller. Any thread.</summary>
     internal void MoveTo(ActorPoller home) => Volatile.Write(ref _home, home);
 
     /// <summary>Parks a handler's unfinished task: until it ends nothing else is taken. From inside a turn only.</summary>
-    internal void Park(Task task) => _parked = task;
+    internal void Park(Task task) => Context.Park(task);
 
     /// <inheritdoc/>
     protected override void SendUserMessage(PID pid, object message) => PostUserMessage(message);
@@ -199,6 +204,27 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     {
     }
 
+    /// <summary>Whether the handler of this message may await, so that what follows must be known as this mailbox's.</summary>
+    protected virtual bool MayAwait(object message) => true;
+
+    /// <summary>Hands a user message to the actor.</summary>
+    protected virtual Task InvokeUser(IMessageInvoker invoker, object message) => invoker.InvokeUserMessageAsync(message);
+
+    /// <summary>A message was posted. Any thread.</summary>
+    protected virtual void OnPosted(object message)
+    {
+    }
+
+    /// <summary>A message was handled, and did not fail. The turn only, or what follows its await.</summary>
+    protected virtual void OnHandled(object message)
+    {
+    }
+
+    /// <summary>Nothing is left to do. The turn only, or what follows its await.</summary>
+    protected virtual void OnIdle()
+    {
+    }
+
     private void Schedule()
     {
         if ((Volatile.Read(ref _status) & Busy) == 0)
@@ -226,11 +252,16 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
         EndTurn(home);
         if (unfinished is null)
         {
-            BecomeIdle();
+            Rest();
         }
         else
         {
             _ = FinishAsync(unfinished, message);
+        }
+
+        if (_context is not null)
+        {
+            home.LeaveContext();
         }
     }
 
@@ -239,14 +270,16 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     {
         IMessageInvoker invoker = _invoker!;
         bool maySignal = true;
+        bool isInContext = false;
         for (int taken = 0; taken < _throughput; taken++)
         {
             Task task;
             if (_system.TryDequeue(out message))
             {
+                EnterContext(message, ref isInContext);
                 task = InvokeSystem(invoker, (SystemMessage)message);
             }
-            else if (_suspendedAs is not null)
+            else if (IsSuspended)
             {
                 return null;
             }
@@ -255,20 +288,21 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
                 // Once a turn: what signals itself again gives way to the messages that wait.
                 maySignal = false;
                 message = signal;
+                EnterContext(message, ref isInContext);
                 task = invoker.InvokeUserMessageAsync(signal);
             }
             else if (_user.TryDequeue(out message))
             {
-                task = invoker.InvokeUserMessageAsync(message);
+                EnterContext(message, ref isInContext);
+                task = InvokeUser(invoker, message);
             }
             else
             {
                 return null;
             }
 
-            if (_parked is { } parked)
+            if (_context?.TakeParked() is { } parked)
             {
-                _parked = null;
                 task = parked;
             }
 
@@ -281,9 +315,20 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
 
                 task.GetAwaiter().GetResult();
             }
+
+            OnHandled(message);
         }
 
         return null;
+    }
+
+    private void EnterContext(object message, ref bool isInContext)
+    {
+        if (!isInContext && MayAwait(message))
+        {
+            isInContext = true;
+            SynchronizationContext.SetSynchronizationContext(Context);
+        }
     }
 
     private Task InvokeSystem(IMessageInvoker invoker, SystemMessage message)
@@ -291,10 +336,10 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
         switch (message)
         {
             case SuspendMailbox:
-                _suspendedAs = Registered() ?? this;
+                Context.SuspendedAs = Registered() ?? this;
                 break;
             case ResumeMailbox:
-                _suspendedAs = null;
+                Context.SuspendedAs = null;
                 break;
         }
 
@@ -308,8 +353,9 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     {
         try
         {
-            // Begun on the poller's thread, so it comes back there.
+            // Begun in the turn, so it comes back to the poller's thread.
             await task;
+            OnHandled(message!);
         }
 #pragma warning disable CA1031 // Around a handler's turn: its supervisor decides.
         catch (Exception exception)
@@ -318,7 +364,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
             Escalate(exception, message);
         }
 
-        BecomeIdle();
+        Rest();
     }
 
     private void Escalate(Exception exception, object? message)
@@ -336,13 +382,21 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
         }
     }
 
-    // Ends the turn, or goes on with another if something came meanwhile.
-    private void BecomeIdle()
+    private void Rest()
     {
-        if (_suspendedAs is { } process && Registered() is { } current && !ReferenceEquals(current, process))
+        if (TryRest())
+        {
+            OnIdle();
+        }
+    }
+
+    // Ends the turn, or goes on with another if something came meanwhile.
+    private bool TryRest()
+    {
+        if (_context is { SuspendedAs: { } process } && Registered() is { } current && !ReferenceEquals(current, process))
         {
             // Stopped for good while suspended: the context now turns what is queued into dead letters, if it is given to it.
-            _suspendedAs = null;
+            _context.SuspendedAs = null;
         }
 
         while (true)
@@ -350,7 +404,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
             if (!IsSuspended && HasSignals && SignalMessage is not null)
             {
                 Home.Poller.Post(this);
-                return;
+                return false;
             }
 
             // Bits stay where they are while they cannot be delivered.
@@ -364,6 +418,11 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
         if (!_system.IsEmpty || (!IsSuspended && !_user.IsEmpty))
         {
             Schedule();
+            return false;
         }
+
+        return true;
     }
+
+    private static string NameOf(IActor actor) => (actor is ActorOnPoller bound ? bound.Inner : actor).GetType().Name;
 }

@@ -8,7 +8,7 @@ internal sealed class LibcSocket : PollableSocket
 {
     // Constant until Close, which the last user calls; -1 afterwards, so that a late call meets EBADF and never somebody else's socket.
     private int _descriptor;
-    private readonly CompactEndPoint _remote;
+    private CompactEndPoint _remote;
 
     internal LibcSocket(int descriptor, IPEndPoint? remoteEndPoint)
     {
@@ -19,6 +19,8 @@ internal sealed class LibcSocket : PollableSocket
     internal override int Descriptor => _descriptor;
 
     internal override IPEndPoint? RemoteEndPoint => _remote.ToEndPoint();
+
+    internal override void SetRemoteEndPoint(IPEndPoint endPoint) => _remote = new CompactEndPoint(endPoint);
 
     internal override IPEndPoint? LocalEndPoint
     {

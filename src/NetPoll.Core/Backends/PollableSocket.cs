@@ -19,6 +19,9 @@ internal abstract class PollableSocket : IConnectionTransport
     /// <summary>The peer's address as it was when the connection was made; null on a listener. A new object each time.</summary>
     internal abstract IPEndPoint? RemoteEndPoint { get; }
 
+    /// <summary>The peer is another one than it seems: from here on <see cref="RemoteEndPoint"/> is what a proxy told of it.</summary>
+    internal abstract void SetRemoteEndPoint(IPEndPoint endPoint);
+
     /// <summary>What it is, for diagnostics.</summary>
     internal virtual PollKind Kind => RemoteEndPoint is null ? PollKind.Listener : PollKind.Socket;
 

@@ -26,10 +26,21 @@ public sealed class ConnectionAllocationTests : IAsyncDisposable
         await ExpectNothingAllocatedAsync(peer.Socket, inFlight: 1);
     }
 
-    [Fact]
-    public async Task A_hundred_thousand_warm_lines_allocate_nothing()
+    [Theory]
+    [InlineData("lines")]
+    [InlineData("delimiter")]
+    [InlineData("length prefix")]
+    [InlineData("fixed size")]
+    public async Task A_hundred_thousand_warm_frames_allocate_nothing(string kind)
     {
-        Listener listener = await _server.ListenAsync(static () => new EchoLines());
+        Framing framing = kind switch
+        {
+            "lines" => Framing.Lines(),
+            "delimiter" => Framing.DelimitedBy("\n"u8),
+            "length prefix" => Framing.LengthPrefixed(LengthPrefix.Varint),
+            _ => Framing.FixedSize(Size),
+        };
+        Listener listener = await _server.ListenAsync(() => new EchoFrames(framing));
         using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
 
         await ExpectNothingAllocatedAsync(peer.Socket, inFlight: 4);
@@ -61,7 +72,9 @@ public sealed class ConnectionAllocationTests : IAsyncDisposable
             byte[] sent = new byte[Size * inFlight];
             for (int message = 0; message < inFlight; message++)
             {
+                // A frame in every framing: 63 bytes behind their length, or a line, or just 64 bytes.
                 sent.AsSpan(message * Size, Size - 1).Fill((byte)('a' + message));
+                sent[message * Size] = Size - 1;
                 sent[(message * Size) + Size - 1] = (byte)'\n';
             }
 
@@ -94,12 +107,11 @@ public sealed class ConnectionAllocationTests : IAsyncDisposable
         return _allocated;
     }
 
-    private sealed class EchoLines : LineConnectionActor
+    private sealed class EchoFrames(Framing framing) : FramedConnectionActor(framing)
     {
-        protected override Task OnLine(ReadOnlySpan<byte> line)
+        protected override Task OnFrame(ReadOnlySpan<byte> frame)
         {
-            Send(line);
-            Send("\n"u8);
+            SendFrame(frame);
             return Task.CompletedTask;
         }
     }

@@ -342,6 +342,31 @@ public sealed class ConnectionDeadlineTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task The_write_timeout_of_a_handler_that_awaits_ends_its_connection_unasked()
+    {
+        (Peer peer, ScriptedConnection connection) = await OpenAsync(new ConnectionScript { Deadline = static (_, _) => { } }, receiveBuffer: 16 * 1024);
+        using Peer _ = peer;
+        TaskCompletionSource gate = new();
+        Task handler = connection.Do(self =>
+        {
+            self.Send(new byte[8 * 1024 * 1024]);
+            return gate.Task;
+        });
+        await WaitUntilStuckAsync(connection);
+
+        await AdvanceAsync(31 * Second);
+        await peer.ExpectResetAsync();
+        Assert.False(connection.HasClosed);
+        gate.SetResult();
+        await handler;
+        ConnectionClosed closed = await connection.WhenClosed;
+
+        Assert.Equal(CloseReason.DeadlineExceeded, closed.Reason);
+        Assert.Equal(8 * 1024 * 1024, closed.BytesSent + closed.BytesUnsent);
+        Assert.DoesNotContain(DeadlineKind.Write, connection.Events);
+    }
+
+    [Fact]
     public async Task A_closing_connection_whose_peer_takes_nothing_is_reset_too()
     {
         (Peer peer, ScriptedConnection connection) = await OpenAsync(new ConnectionScript(), receiveBuffer: 16 * 1024);

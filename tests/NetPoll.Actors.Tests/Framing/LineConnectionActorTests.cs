@@ -3,7 +3,7 @@ using System.Text;
 using NetPoll.Actors.Tests.Support;
 using NetPoll.Tests;
 
-namespace NetPoll.Actors.Tests.Framing;
+namespace NetPoll.Actors.Tests.Frames;
 
 public sealed class LineConnectionActorTests : IAsyncDisposable
 {

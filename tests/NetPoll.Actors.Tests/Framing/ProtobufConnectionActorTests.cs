@@ -4,7 +4,7 @@ using Google.Protobuf.WellKnownTypes;
 using NetPoll.Actors.Tests.Support;
 using NetPoll.Tests;
 
-namespace NetPoll.Actors.Tests.Framing;
+namespace NetPoll.Actors.Tests.Frames;
 
 public sealed class ProtobufConnectionActorTests : IAsyncDisposable
 {

@@ -107,7 +107,7 @@ public sealed class AdmissionTests : IAsyncDisposable
         await connection.WhenClosed;
         (Peer next, ScriptedConnection _) = await TestServer.OpenAsync(listener, script);
 
-        TestLog.Entry entry = Assert.Single(_server.Log.Entries, static entry => entry.Id == 121);
+        TestLog.Entry entry = Assert.Single(_server.Log.Entries, static entry => entry.Id == 131);
         Assert.IsType<FormatException>(entry.Exception);
         Assert.Contains("TooManyConnections", entry.Text, StringComparison.Ordinal);
         next.Dispose();
@@ -218,7 +218,7 @@ public sealed class AdmissionTests : IAsyncDisposable
         Assert.Equal(6, refused.Total);
         Assert.Equal("6 TooManyConnections", refused.ToString());
 
-        List<TestLog.Entry> Reports() => [.. server.Log.Entries.Where(static entry => entry.Id == 120)];
+        List<TestLog.Entry> Reports() => [.. server.Log.Entries.Where(static entry => entry.Id == 130)];
     }
 
     [Fact]

@@ -126,7 +126,7 @@ public sealed class ListenerControlTests : IAsyncDisposable
 
         Assert.All(waiting, static socket => Assert.Equal((1, "no"), (socket.CloseCalls, System.Text.Encoding.UTF8.GetString(socket.Written))));
         Assert.Equal(1, platform.Listener.CloseCalls);
-        Assert.Contains(server.Log.Errors, static entry => entry.Id == 122);
+        Assert.Contains(server.Log.Errors, static entry => entry.Id == 132);
     }
 
     [Fact]

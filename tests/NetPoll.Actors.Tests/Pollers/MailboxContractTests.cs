@@ -1,4 +1,7 @@
+using System.Collections.Concurrent;
+using NetPoll.Actors.Pollers;
 using NetPoll.Actors.Tests.Support;
+using NetPoll.Core;
 using NetPoll.Tests;
 using Proto;
 using Proto.Mailbox;
@@ -259,6 +262,37 @@ public abstract class MailboxContractTests : IAsyncDisposable
         await Eventually.Equal("messages taken", rounds, () => invoker.Count);
     }
 
+    [Fact]
+    public async Task The_throughput_lets_another_mailbox_of_the_thread_take_its_turn()
+    {
+        ConcurrentQueue<object> order = new();
+        RecordingInvoker first = new() { User = Note };
+        RecordingInvoker second = new() { User = Note };
+        IMailbox a = OpenOnPoller(first, throughput: 2);
+        IMailbox b = OpenOnPoller(second, throughput: 2);
+
+        // Posted while the thread is here, so that both find all of it.
+        await Server.OnPoller(() =>
+        {
+            for (int round = 0; round < 5; round++)
+            {
+                a.PostUserMessage("a");
+                b.PostUserMessage("b");
+            }
+
+            return true;
+        });
+        await Eventually.Equal("messages handled", 10, () => order.Count);
+
+        Assert.Equal(["a", "a", "b", "b", "a", "a", "b", "b", "a", "b"], order);
+
+        Task Note(object message)
+        {
+            order.Enqueue(message);
+            return Task.CompletedTask;
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         await Server.DisposeAsync();
@@ -267,6 +301,9 @@ public abstract class MailboxContractTests : IAsyncDisposable
 
     /// <summary>A mailbox that has started.</summary>
     private protected abstract IMailbox Open(IMessageInvoker invoker);
+
+    /// <summary>The same, with its turns on the first poller's thread.</summary>
+    private protected abstract IMailbox OpenOnPoller(IMessageInvoker invoker, int throughput);
 
     private sealed record Sent(int Sender, int Number);
 
@@ -284,21 +321,35 @@ public abstract class MailboxContractTests : IAsyncDisposable
 /// <summary>The measure: Proto.Actor's own.</summary>
 public sealed class DefaultMailboxContractTests : MailboxContractTests
 {
-    private protected override IMailbox Open(IMessageInvoker invoker)
+    private protected override IMailbox Open(IMessageInvoker invoker) => Open(invoker, Dispatchers.DefaultDispatcher);
+
+    private protected override IMailbox OpenOnPoller(IMessageInvoker invoker, int throughput) =>
+        Open(invoker, new PollerDispatcher(Server.Homes[0].Poller, throughput));
+
+    private static IMailbox Open(IMessageInvoker invoker, IDispatcher dispatcher)
     {
         IMailbox mailbox = UnboundedMailbox.Create();
-        mailbox.RegisterHandlers(invoker, Dispatchers.DefaultDispatcher);
+        mailbox.RegisterHandlers(invoker, dispatcher);
         mailbox.Start();
         return mailbox;
+    }
+
+    private sealed class PollerDispatcher(Poller poller, int throughput) : IDispatcher
+    {
+        public int Throughput => throughput;
+
+        public void Schedule(Func<Task> runner) => poller.Post(() => _ = runner());
     }
 }
 
 /// <summary>Ours.</summary>
 public sealed class PollerMailboxContractTests : MailboxContractTests
 {
-    private protected override IMailbox Open(IMessageInvoker invoker)
+    private protected override IMailbox Open(IMessageInvoker invoker) => OpenOnPoller(invoker, PollerMailbox.DefaultThroughput);
+
+    private protected override IMailbox OpenOnPoller(IMessageInvoker invoker, int throughput)
     {
-        Actors.Pollers.PollerMailbox mailbox = new(Server.System, Server.Homes[0], Actors.Pollers.PollerMailbox.DefaultThroughput);
+        PollerMailbox mailbox = new(Server.System, Server.Homes[0], throughput);
         mailbox.RegisterHandlers(invoker, Dispatchers.DefaultDispatcher);
         mailbox.Start();
         return mailbox;

@@ -74,39 +74,6 @@ public sealed class PollerMailboxTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task The_throughput_lets_neighbours_take_turns()
-    {
-        ConcurrentQueue<string> order = new();
-        RecordingInvoker invoker = new()
-        {
-            User = message =>
-            {
-                order.Enqueue((string)message);
-                return Task.CompletedTask;
-            },
-        };
-        PollerMailbox a = new(_server.System, _server.Homes[0], throughput: 2);
-        PollerMailbox b = new(_server.System, _server.Homes[0], throughput: 2);
-        a.RegisterHandlers(invoker, Dispatchers.DefaultDispatcher);
-        b.RegisterHandlers(invoker, Dispatchers.DefaultDispatcher);
-        for (int round = 0; round < 5; round++)
-        {
-            a.PostUserMessage("a");
-            b.PostUserMessage("b");
-        }
-
-        await _server.OnPoller(() =>
-        {
-            a.Start();
-            b.Start();
-            return true;
-        });
-        await Eventually.Equal("messages handled", 10, () => order.Count);
-
-        Assert.Equal(["a", "a", "b", "b", "a", "a", "b", "b", "a", "b"], order);
-    }
-
-    [Fact]
     public async Task Posting_never_runs_a_message_even_on_the_poller_s_thread()
     {
         RecordingInvoker invoker = new();
@@ -153,6 +120,30 @@ public sealed class PollerMailboxTests : IAsyncDisposable
         await Eventually.Equal("messages handled", 1, () => threads.Count);
 
         Assert.Equal([_server.Homes[1].Poller], threads);
+    }
+
+    [Fact]
+    public async Task A_handler_that_waits_while_its_mailbox_is_moved_goes_on_on_the_new_poller()
+    {
+        ConcurrentQueue<Poller?> threads = new();
+        TaskCompletionSource gate = new();
+        PollerMailbox mailbox = Open(new RecordingInvoker
+        {
+            User = async _ =>
+            {
+                await Note(threads);
+                await gate.Task;
+                await Note(threads);
+            },
+        });
+        mailbox.PostUserMessage("a");
+        await Eventually.Equal("looks at the thread", 1, () => threads.Count);
+
+        mailbox.MoveTo(_server.Homes[1]);
+        gate.SetResult();
+        await Eventually.Equal("looks at the thread", 2, () => threads.Count);
+
+        Assert.Equal([_server.Homes[0].Poller, _server.Homes[1].Poller], threads);
     }
 
     [Fact]
@@ -299,6 +290,48 @@ public sealed class PollerMailboxTests : IAsyncDisposable
         Assert.Equal(0, invoker.Overlaps);
     }
 
+    [Theory]
+    [InlineData(SignalledMailbox.Hook.EndOfTurn)]
+    [InlineData(SignalledMailbox.Hook.LastLook)]
+    [InlineData(SignalledMailbox.Hook.AfterTake)]
+    public async Task NP137_A_signal_at_the_end_of_a_turn_follows_a_mailbox_that_is_moved_there(SignalledMailbox.Hook hook)
+    {
+        SignalledMailbox mailbox = OpenSignalled(out RecordingInvoker invoker, rounds: 2);
+        mailbox.At = hook;
+        mailbox.OnHook = () =>
+        {
+            Thread foreign = new(() =>
+            {
+                mailbox.MoveTo(_server.Homes[1]);
+                mailbox.Raise(4);
+            });
+            foreign.Start();
+            foreign.Join();
+        };
+
+        mailbox.Raise(1);
+
+        await Eventually.True("the signal of the hook is taken", () => mailbox.Taken.Any(static bits => (bits & 4) != 0));
+        Assert.Equal(0, invoker.Overlaps);
+        Assert.Same(_server.Homes[1].Poller, mailbox.LastPoller);
+    }
+
+    [Fact]
+    public async Task NP137_A_signal_from_the_ready_list_of_the_poller_that_was_left_is_taken_on_the_new_one()
+    {
+        SignalledMailbox mailbox = OpenSignalled(out RecordingInvoker invoker);
+
+        await _server.OnPoller(() =>
+        {
+            mailbox.MoveTo(_server.Homes[1]);
+            mailbox.RaiseAndRun(1);
+            return true;
+        });
+        await Eventually.Equal("messages taken", 1, () => invoker.Count);
+
+        Assert.Same(_server.Homes[1].Poller, mailbox.LastPoller);
+    }
+
     [Fact]
     public async Task NP137_Signals_from_foreign_threads_against_the_ends_of_turns()
     {
@@ -430,6 +463,9 @@ public sealed class SignalledMailbox
 
     public IReadOnlyCollection<int> Taken => _taken;
 
+    /// <summary>Where signals were last taken.</summary>
+    public Poller? LastPoller { get; private set; }
+
     public int TakenOf(int bit) => Volatile.Read(ref _counts[bit]);
 
     public void Raise(int bits) => _inner.Raise(bits);
@@ -446,9 +482,12 @@ public sealed class SignalledMailbox
 
     public void Start() => _inner.Start();
 
+    internal void MoveTo(ActorPoller home) => _inner.MoveTo(home);
+
     public void Take()
     {
         int bits = _inner.Take();
+        LastPoller = Poller.Current;
         _taken.Enqueue(bits);
         for (int bit = 0; bit < _counts.Length; bit++)
         {

@@ -24,6 +24,10 @@ internal sealed class ConnectionScript
 
     public Action<ScriptedConnection>? Shutdown { get; set; }
 
+    public Action<ScriptedConnection>? WritesSuspended { get; set; }
+
+    public Action<ScriptedConnection>? WritesResumed { get; set; }
+
     public Action<ScriptedConnection>? Closed { get; set; }
 
     /// <summary>Sends back what comes.</summary>
@@ -71,6 +75,8 @@ internal sealed class ScriptedConnection : ConnectionActor
 
     public PID Pid { get; private set; } = null!;
 
+    public IPEndPoint? Remote { get; private set; }
+
     public Poller Poller { get; private set; } = null!;
 
     public ActorSystem System { get; private set; } = null!;
@@ -116,6 +122,10 @@ internal sealed class ScriptedConnection : ConnectionActor
 
     public new void ResumeReading() => base.ResumeReading();
 
+    public new void Demand(long count, DemandUnit unit = DemandUnit.Messages) => base.Demand(count, unit);
+
+    public new void CloseWrite() => base.CloseWrite();
+
     /// <summary>Runs code in a turn of this connection, from outside, and waits for it.</summary>
     public Task Do(Action<ScriptedConnection> action) => Do(connection =>
     {
@@ -134,6 +144,7 @@ internal sealed class ScriptedConnection : ConnectionActor
     protected override void OnConnected()
     {
         Pid = base.Context.Self;
+        Remote = RemoteEndPoint;
         System = base.Context.System;
         Poller = Core.Poller.Current!;
         Note("connected");
@@ -202,6 +213,18 @@ internal sealed class ScriptedConnection : ConnectionActor
         {
             base.OnPeerClosed();
         }
+    }
+
+    protected override void OnWritesSuspended()
+    {
+        Note("writes suspended");
+        _script.WritesSuspended?.Invoke(this);
+    }
+
+    protected override void OnWritesResumed()
+    {
+        Note("writes resumed");
+        _script.WritesResumed?.Invoke(this);
     }
 
     protected override void OnShutdown()

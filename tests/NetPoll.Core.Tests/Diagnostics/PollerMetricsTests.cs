@@ -114,6 +114,26 @@ public sealed class PollerMetricsTests : IDisposable
     }
 
     [Fact]
+    public async Task What_holds_the_thread_after_another_in_the_same_turn_is_named_as_well()
+    {
+        await using ScriptedPoller world = new(static options => options.StallThreshold = TimeSpan.FromMilliseconds(20));
+        using ManualResetEventSlim first = new();
+        using ManualResetEventSlim second = new();
+        world.Poller.Post(() =>
+        {
+            world.Poller.Post(HoldTheThread, first);
+            world.Poller.Post(HoldTheThreadToo, second);
+        });
+
+        await Eventually.True("the first is named", () => Names(nameof(HoldTheThread) + "("));
+        first.Set();
+        await Eventually.True("the second is named", () => Names(nameof(HoldTheThreadToo) + "("));
+        second.Set();
+
+        bool Names(string work) => world.Log.Entries.Any(entry => entry.Id == 7 && entry.Message.Contains(work, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_waiter_that_holds_the_thread_is_named_with_its_connection()
     {
         await using ScriptedPoller world = new(static options => options.StallThreshold = TimeSpan.FromMilliseconds(20));
@@ -134,6 +154,8 @@ public sealed class PollerMetricsTests : IDisposable
         release.Set();
         await work;
     }
+
+    private static void HoldTheThreadToo(object? release) => HoldTheThread(release);
 
     private static void HoldTheThread(object? state) => ((ManualResetEventSlim)state!).Wait(TimeSpan.FromSeconds(30), CancellationToken.None);
 
