@@ -5,11 +5,16 @@ namespace Chat.Client;
 /// <summary>The program: from the command line to the exit code. It knows no global console, so that tests can run it.</summary>
 internal static class ChatProgram
 {
+    // What a person at a terminal wants; a script that says nothing gets none of it.
+    private const int TerminalHistory = 20;
+    private static readonly TimeSpan TerminalPatience = TimeSpan.FromMinutes(10);
+
     /// <summary>Plain mode: lines in, one line out per event.</summary>
     public static async Task<ExitCode> RunPlainAsync(
         ClientOptions options, TextReader input, TextWriter output, TextWriter error, CancellationToken leave)
     {
-        var conversation = new Conversation(options, new PlainView(output), LineSource.FromText(input));
+        var conversation = new Conversation(
+            options.ForMode(history: 0, reconnect: TimeSpan.Zero), new PlainView(output), LineSource.FromText(input));
         ExitCode exit = await RunAsync(conversation, error, leave);
         if (exit != ExitCode.Success || conversation.Refused == 0)
         {
@@ -25,7 +30,7 @@ internal static class ChatProgram
         ClientOptions options, TerminalView view, Func<ConsoleKeyInfo> readKey, TextWriter error, CancellationToken leave)
     {
         ChannelReader<string> lines = LineSource.FromKeys(view, readKey);
-        var conversation = new Conversation(options, view, lines);
+        var conversation = new Conversation(options.ForMode(TerminalHistory, TerminalPatience), view, lines);
         return await RunAsync(conversation, error, leave, view.Close);
     }
 

@@ -9,6 +9,8 @@ namespace Chat.Client;
 internal static class CommandLine
 {
     private const int MaxTimeoutSeconds = 3600;
+    private const int MaxHistory = 10_000;
+    private const int MaxReconnectSeconds = 86_400;
 
     private static readonly Option<string> Name = new("--name")
     {
@@ -28,7 +30,7 @@ internal static class CommandLine
     {
         Description = "The server's port.",
         DefaultValueFactory = static _ => ChatProtocol.DefaultPort,
-        CustomParser = static result => Number(result, 65535),
+        CustomParser = static result => Number(result, 1, 65535),
     };
 
     private static readonly Option<string> Room = new("--room")
@@ -42,7 +44,24 @@ internal static class CommandLine
     {
         Description = "Seconds that the server may take to accept the connection or to answer.",
         DefaultValueFactory = static _ => 30,
-        CustomParser = static result => Number(result, MaxTimeoutSeconds),
+        CustomParser = static result => Number(result, 1, MaxTimeoutSeconds),
+    };
+
+    private static readonly Option<int?> History = new("--history")
+    {
+        Description = "How many of a room's last messages to show; 20 on a terminal unless told otherwise, none in plain mode.",
+        CustomParser = static result => Number(result, 0, MaxHistory),
+    };
+
+    private static readonly Option<int?> Reconnect = new("--reconnect")
+    {
+        Description = "Seconds that a lost connection is tried to be had again; 600 on a terminal unless told otherwise, 0 in plain mode.",
+        CustomParser = static result => Number(result, 0, MaxReconnectSeconds),
+    };
+
+    private static readonly Option<string?> PasswordFile = new("--password-file")
+    {
+        Description = "A file whose first line is the name's password, if the name is registered.",
     };
 
     private static readonly Option<bool> Plain = new("--plain")
@@ -55,7 +74,7 @@ internal static class CommandLine
     {
         var command = new RootCommand("Chats from a terminal, or from a script when the input is none.")
         {
-            Name, Host, Port, Room, Timeout, Plain,
+            Name, Host, Port, Room, Timeout, Plain, History, Reconnect, PasswordFile,
         };
         ParseResult result = command.Parse(arguments);
         if (result.Action is not null && result.Errors.Count == 0)
@@ -74,6 +93,11 @@ internal static class CommandLine
             return (null, ExitCode.Usage);
         }
 
+        if (!TryReadPassword(result.GetValue(PasswordFile), error, out string password))
+        {
+            return (null, ExitCode.Usage);
+        }
+
         return (
             new ClientOptions(
                 result.GetRequiredValue(Name),
@@ -81,8 +105,28 @@ internal static class CommandLine
                 result.GetRequiredValue(Port),
                 result.GetRequiredValue(Room),
                 result.GetValue(Plain),
-                TimeSpan.FromSeconds(result.GetRequiredValue(Timeout))),
+                TimeSpan.FromSeconds(result.GetRequiredValue(Timeout)))
+            {
+                Password = password,
+                History = result.GetValue(History),
+                Reconnect = result.GetValue(Reconnect) is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+            },
             ExitCode.Success);
+    }
+
+    private static bool TryReadPassword(string? path, TextWriter error, out string password)
+    {
+        password = "";
+        try
+        {
+            password = path is null ? "" : File.ReadLines(path).FirstOrDefault("");
+            return true;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            error.WriteLine($"{PasswordFile.Name} '{path}': {exception.Message}");
+            return false;
+        }
     }
 
     private static string? NotEmpty(ArgumentResult result)
@@ -96,15 +140,15 @@ internal static class CommandLine
         return value;
     }
 
-    private static int Number(ArgumentResult result, int highest)
+    private static int Number(ArgumentResult result, int lowest, int highest)
     {
         string value = result.Tokens[0].Value;
-        if (int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= 1 && number <= highest)
+        if (int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= lowest && number <= highest)
         {
             return number;
         }
 
-        result.AddError($"{OptionOf(result)} '{value}': expected a whole number from 1 to {highest}");
+        result.AddError($"{OptionOf(result)} '{value}': expected a whole number from {lowest} to {highest}");
         return 0;
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.ExceptionServices;
 using System.Threading.Channels;
 using Chat.Protocol;
 
@@ -10,7 +11,7 @@ namespace Chat.Client;
 /// <see cref="MaxUnanswered"/> requests are under way, but a change of rooms is waited for, because the next line depends on it.
 /// </remarks>
 [SuppressMessage(
-    "Design", "CA1001", Justification = "The semaphore has no handle unless it is asked for one, and late answers may still release it.")]
+    "Design", "CA1001", Justification = "The semaphores have no handle unless they are asked for one, and late answers may still release them.")]
 internal sealed class Conversation
 {
     private const int MaxUnanswered = 128;
@@ -31,6 +32,11 @@ internal sealed class Conversation
     private readonly List<string> _rooms = [];
     private string? _currentRoom;
 
+    // The number of the last message that was seen, by room: a return asks for what came after. The connection's reader only.
+    private readonly Dictionary<string, long> _seen = [];
+    private readonly Pacer _pacer = new();
+    private string _name;
+
     private int _refused;
     private ConnectionLostException? _failure;
     private Limits _limits = new() { MaxFrameBytes = ChatProtocol.MaxClientFrameBytes };
@@ -40,6 +46,7 @@ internal sealed class Conversation
         _options = options;
         _view = view;
         _lines = lines;
+        _name = options.Name;
     }
 
     /// <summary>The room that texts go to.</summary>
@@ -63,9 +70,7 @@ internal sealed class Conversation
     /// <exception cref="NameRefusedException">The server did not give the name.</exception>
     public async Task RunAsync(CancellationToken leave)
     {
-        using ServerConnection connection = await ServerConnection.ConnectAsync(_options, OnFrame);
-        await SayHelloAsync(connection);
-        await JoinAsync(connection, _options.Room);
+        using ReturningConnection connection = await ReturningConnection.ConnectAsync(_options, _view, OnFrame, EnterAsync, leave);
         var failed = new CancellationTokenSource();
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(leave, connection.Closed, failed.Token);
         try
@@ -94,24 +99,60 @@ internal sealed class Conversation
         await LeaveAsync(connection);
     }
 
-    private async Task SayHelloAsync(ServerConnection connection)
+    /// <summary>Says hello on a new connection, and goes where the client was, or where it wants to be at first.</summary>
+    private async Task EnterAsync(ServerConnection connection, bool isReturn)
     {
-        var hello = new Hello { ProtocolVersion = ChatProtocol.Version, Name = _options.Name, Client = "netpoll-chat-client" };
-        ServerFrame answer = await AnswerAsync(connection, new ClientFrame { Hello = hello });
+        var hello = new Hello
+        {
+            ProtocolVersion = ChatProtocol.Version,
+            Name = _name,
+            Client = "netpoll-chat-client",
+            Password = _options.Password,
+        };
+        ServerFrame answer = await InTime(connection.RequestAsync(new ClientFrame { Hello = hello }), connection.Unanswered);
         switch (answer.BodyCase)
         {
             case ServerFrame.BodyOneofCase.Welcome:
                 _limits = answer.Welcome.Limits ?? _limits;
+                _pacer.Use(_limits);
                 break;
             case ServerFrame.BodyOneofCase.Error:
                 throw new NameRefusedException(
-                    $"the server refused the name '{PlainFormat.OneLine(_options.Name)}': {PlainFormat.OneLine(answer.Error.Text)}");
+                    $"the server refused the name '{PlainFormat.OneLine(_name)}': {PlainFormat.OneLine(answer.Error.Text)}",
+                    mayPass: answer.Error.Code == ErrorCode.NameTaken);
             default:
                 throw new ConnectionLostException($"the server answered the greeting with {answer.BodyCase}");
         }
+
+        foreach (ClientFrame join in isReturn ? Rejoin() : [Join(_options.Room)])
+        {
+            answer = await InTime(connection.RequestAsync(join), connection.Unanswered);
+            if (isReturn && answer.BodyCase == ServerFrame.BodyOneofCase.Error)
+            {
+                lock (_lock)
+                {
+                    Forget(join.Join.Room);
+                }
+            }
+        }
     }
 
-    private async Task DoAsync(ServerConnection connection, Command command, CancellationTokenSource failed, CancellationToken ended)
+    private ClientFrame[] Rejoin()
+    {
+        lock (_lock)
+        {
+            // The current one last: it is then the current one again.
+            return
+            [
+                .. _rooms.OrderBy(room => room == _currentRoom)
+                    .Select(room => new ClientFrame { Join = new Join { Room = room, Since = _seen.GetValueOrDefault(room) } }),
+            ];
+        }
+    }
+
+    private ClientFrame Join(string room) => new() { Join = new Join { Room = room, Last = (uint)(_options.History ?? 0) } };
+
+    private async Task DoAsync(ReturningConnection connection, Command command, CancellationTokenSource failed, CancellationToken ended)
     {
         switch (command)
         {
@@ -119,14 +160,15 @@ internal sealed class Conversation
                 await AnswerAsync(connection, request.Frame);
                 break;
             case Command.Request request:
+                await _pacer.WaitAsync(request.Frame, ended);
                 await _window.WaitAsync(ended);
-                _ = ReleaseAfterAsync(AnswerAsync(connection, request.Frame), failed);
+                _ = ReleaseAfterAsync(request.Frame, AnswerAsync(connection, request.Frame), failed);
                 break;
             case Command.Join join when Find(join.Room) is { } room:
                 Enter(room);
                 break;
             case Command.Join join:
-                await JoinAsync(connection, join.Room);
+                await AnswerAsync(connection, Join(join.Room));
                 break;
             case Command.ChangeRoom change when Find(change.Room) is { } room:
                 Enter(room);
@@ -143,11 +185,8 @@ internal sealed class Conversation
         }
     }
 
-    private Task<ServerFrame> JoinAsync(ServerConnection connection, string room)
-        => AnswerAsync(connection, new ClientFrame { Join = new Join { Room = room } });
-
     /// <summary>Sends a request and waits for the answer, but not for ever. What cannot be sent is refused here.</summary>
-    private async Task<ServerFrame> AnswerAsync(ServerConnection connection, ClientFrame request)
+    private async Task<ServerFrame> AnswerAsync(ReturningConnection connection, ClientFrame request)
     {
         int size = request.CalculateSize() + FrameIdBytes;
         if (size > _limits.MaxFrameBytes)
@@ -158,17 +197,22 @@ internal sealed class Conversation
             return new ServerFrame { Error = new Error { Code = ErrorCode.FrameTooLarge, Text = text } };
         }
 
+        return await InTime(connection.RequestAsync(request), connection.Unanswered);
+    }
+
+    private async Task<ServerFrame> InTime(Task<ServerFrame> answer, int unanswered)
+    {
         try
         {
-            return await connection.RequestAsync(request).WaitAsync(_options.Timeout);
+            return await answer.WaitAsync(_options.Timeout + _options.Reconnect!.Value);
         }
         catch (TimeoutException)
         {
-            throw NoAnswer(connection.Unanswered);
+            throw NoAnswer(unanswered);
         }
     }
 
-    private async Task ReleaseAfterAsync(Task<ServerFrame> answer, CancellationTokenSource failed)
+    private async Task ReleaseAfterAsync(ClientFrame request, Task<ServerFrame> answer, CancellationTokenSource failed)
     {
         try
         {
@@ -181,15 +225,16 @@ internal sealed class Conversation
         }
         finally
         {
+            _pacer.Answered(request);
             _window.Release();
         }
     }
 
-    private async Task AllAnsweredAsync(ServerConnection connection)
+    private async Task AllAnsweredAsync(ReturningConnection connection)
     {
         for (int answered = 0; answered < MaxUnanswered; answered++)
         {
-            if (!await _window.WaitAsync(_options.Timeout))
+            if (!await _window.WaitAsync(_options.Timeout + _options.Reconnect!.Value))
             {
                 throw NoAnswer(connection.Unanswered);
             }
@@ -202,12 +247,13 @@ internal sealed class Conversation
 
         if (connection.Closed.IsCancellationRequested)
         {
-            throw connection.Reason;
+            ExceptionDispatchInfo.Throw(connection.Reason);
         }
     }
 
-    private static async Task LeaveAsync(ServerConnection connection)
+    private static async Task LeaveAsync(ReturningConnection connection)
     {
+        connection.Leave();
         try
         {
             await connection.RequestAsync(new ClientFrame { Quit = new Quit() }).WaitAsync(GoodbyeLimit);
@@ -228,9 +274,29 @@ internal sealed class Conversation
         {
             switch (frame.BodyCase)
             {
+                case ServerFrame.BodyOneofCase.Welcome:
+                    _name = frame.Welcome.Name;
+                    break;
+                case ServerFrame.BodyOneofCase.NameChanged:
+                    _name = frame.NameChanged.Name;
+                    break;
+                case ServerFrame.BodyOneofCase.Message:
+                    _seen[frame.Message.Room] = frame.Message.Sequence;
+                    break;
+                case ServerFrame.BodyOneofCase.Said when !frame.Said.Repetition:
+                    _seen[frame.Said.Room] = frame.Said.Sequence;
+                    break;
                 case ServerFrame.BodyOneofCase.Joined:
-                    _rooms.Add(frame.Joined.Room);
+                    _seen[frame.Joined.Room] = frame.Joined.Sequence;
+                    if (!_rooms.Contains(frame.Joined.Room))
+                    {
+                        _rooms.Add(frame.Joined.Room);
+                    }
+
                     _currentRoom = frame.Joined.Room;
+                    break;
+                case ServerFrame.BodyOneofCase.Kicked:
+                    Forget(frame.Kicked.Room);
                     break;
                 case ServerFrame.BodyOneofCase.Left:
                     Forget(frame.Left.Room);

@@ -16,6 +16,11 @@ internal interface IView
     /// <summary>Shows that another room is the current one; null if there is none.</summary>
     void ShowCurrentRoom(string? room);
 
+    /// <summary>Shows that the connection is lost, and is tried to be had again, or that it is there again.</summary>
+    /// <param name="isOnline">Whether it is there.</param>
+    /// <param name="why">Why it was lost.</param>
+    void ShowConnection(bool isOnline, string why);
+
     /// <summary>Shows the commands.</summary>
     void ShowHelp();
 }

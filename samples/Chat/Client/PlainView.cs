@@ -12,7 +12,7 @@ internal sealed class PlainView : IView
 
     public void Show(ServerFrame frame, ClientFrame? request)
     {
-        if (PlainFormat.Line(frame, request) is { } line)
+        foreach (string line in PlainFormat.Lines(frame, request))
         {
             Write(line);
         }
@@ -27,6 +27,8 @@ internal sealed class PlainView : IView
             Write(PlainFormat.CurrentRoom(room));
         }
     }
+
+    public void ShowConnection(bool isOnline, string why) => Write(PlainFormat.Connection(isOnline, why));
 
     public void ShowHelp() => Write(PlainFormat.Help());
 

@@ -74,12 +74,13 @@ internal sealed class ServerConnection : IDisposable
         catch (SocketException exception)
         {
             socket.Dispose();
-            throw new ConnectionLostException($"cannot connect to {server}: {exception.Message}", exception);
+            throw new ConnectionLostException($"cannot connect to {server}: {exception.Message}", exception, mayReturn: true);
         }
         catch (OperationCanceledException)
         {
             socket.Dispose();
-            throw new ConnectionLostException($"cannot connect to {server}: no answer within {options.Timeout.TotalSeconds} s");
+            throw new ConnectionLostException(
+                $"cannot connect to {server}: no answer within {options.Timeout.TotalSeconds} s", mayReturn: true);
         }
 
         var connection = new ServerConnection(socket, server);
@@ -148,7 +149,7 @@ internal sealed class ServerConnection : IDisposable
         catch (IOException exception)
         {
             string why = (exception.InnerException as SocketException)?.Message ?? exception.Message;
-            lost = new ConnectionLostException($"the connection to {_server} was lost: {why}", exception);
+            lost = new ConnectionLostException($"the connection to {_server} was lost: {why}", exception, mayReturn: true);
         }
 
         Pending[] unanswered;
@@ -170,7 +171,7 @@ internal sealed class ServerConnection : IDisposable
     private async Task<ConnectionLostException> ReadToEndAsync(Action<ServerFrame, ClientFrame?> onFrame)
     {
         var reader = new FrameReader<ServerFrame>(_stream, ServerFrame.Parser, ChatProtocol.MaxServerFrameBytes);
-        string? goodbye = null;
+        Goodbye? goodbye = null;
         while (await reader.ReadAsync(CancellationToken.None) is { } frame)
         {
             if (frame.BodyCase == ServerFrame.BodyOneofCase.Ping)
@@ -179,7 +180,7 @@ internal sealed class ServerConnection : IDisposable
                 continue;
             }
 
-            goodbye = frame.Goodbye?.Reason ?? goodbye;
+            goodbye = frame.Goodbye ?? goodbye;
             Pending? answered = Take(frame.ReplyTo);
             try
             {
@@ -196,8 +197,9 @@ internal sealed class ServerConnection : IDisposable
         }
 
         return goodbye is null
-            ? new ConnectionLostException($"{_server} closed the connection")
-            : new ConnectionLostException($"{_server} ended the conversation: {PlainFormat.OneLine(goodbye)}");
+            ? new ConnectionLostException($"{_server} closed the connection", mayReturn: true)
+            : new ConnectionLostException(
+                $"{_server} ended the conversation: {PlainFormat.OneLine(goodbye.Reason)}", mayReturn: goodbye.MayReturn);
     }
 
     private Pending? Take(ulong id)

@@ -25,6 +25,9 @@ internal sealed class TerminalView : IView
     private readonly TimeZoneInfo _zone;
     private readonly bool _colours;
     private readonly HashSet<string> _rooms = [];
+
+    // The last message that was shown, by room: after a return one's own may come twice.
+    private readonly Dictionary<string, long> _shown = [];
     private string _name = "";
     private string? _currentRoom;
     private bool _drawn;
@@ -56,8 +59,7 @@ internal sealed class TerminalView : IView
     {
         lock (_lock)
         {
-            Note(frame);
-            if (Line(frame, request) is { } line)
+            foreach (string line in Lines(frame, request).ToArray())
             {
                 Scroll(line);
             }
@@ -81,13 +83,21 @@ internal sealed class TerminalView : IView
         }
     }
 
+    public void ShowConnection(bool isOnline, string why)
+    {
+        lock (_lock)
+        {
+            Scroll(isOnline ? Paint(Dim, "* You are back.") : Paint(Red, $"! {why}; trying to come back ..."));
+        }
+    }
+
     public void ShowHelp()
     {
         lock (_lock)
         {
             foreach ((string usage, string meaning) in Command.Help)
             {
-                Scroll(Paint(Dim, $"  {usage,-18}{meaning}"));
+                Scroll(Paint(Dim, $"  {usage,-23}{meaning}"));
             }
         }
     }
@@ -106,22 +116,90 @@ internal sealed class TerminalView : IView
         }
     }
 
-    private void Note(ServerFrame frame)
+    /// <summary>Takes note of a frame, and returns what is shown of it.</summary>
+    private IEnumerable<string> Lines(ServerFrame frame, ClientFrame? request)
     {
         switch (frame.BodyCase)
         {
             case ServerFrame.BodyOneofCase.Welcome:
                 _name = frame.Welcome.Name;
+                yield return Paint(Dim, $"* You are {_name}. '/help' tells the commands.");
+                foreach (string line in frame.Welcome.MessageOfTheDay.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+                {
+                    yield return Paint(Cyan, $"* {line}");
+                }
+
+                break;
+            case ServerFrame.BodyOneofCase.NameChanged:
+                _name = frame.NameChanged.Name;
+                yield return Paint(Dim, $"* You are {_name} now.");
                 break;
             case ServerFrame.BodyOneofCase.Joined:
                 _rooms.Add(frame.Joined.Room);
                 _currentRoom = frame.Joined.Room;
+                foreach (string line in Joined(frame.Joined))
+                {
+                    yield return line;
+                }
+
                 break;
             case ServerFrame.BodyOneofCase.Left:
                 Forget(frame.Left.Room);
+                yield return Paint(Dim, $"* You left {frame.Left.Room}.");
                 break;
             case ServerFrame.BodyOneofCase.RoomClosed:
                 Forget(frame.RoomClosed.Room);
+                yield return Paint(Red, $"! {frame.RoomClosed.Room}: {frame.RoomClosed.Reason}");
+                break;
+            case ServerFrame.BodyOneofCase.Kicked:
+                Forget(frame.Kicked.Room);
+                yield return Paint(Red, $"! {frame.Kicked.By} put you out of {frame.Kicked.Room}{Because(frame.Kicked.Reason)}");
+                break;
+            case ServerFrame.BodyOneofCase.Said:
+                if (frame.Said.Sequence > _shown.GetValueOrDefault(frame.Said.Room))
+                {
+                    _shown[frame.Said.Room] = frame.Said.Sequence;
+                    yield return Said(
+                        frame.Said.TimeUnixMilliseconds, frame.Said.Room, _name, request?.Say?.Kind ?? MessageKind.Text, request?.Say?.Text ?? "");
+                }
+
+                break;
+            case ServerFrame.BodyOneofCase.Message:
+                _shown[frame.Message.Room] = frame.Message.Sequence;
+                yield return Said(frame.Message);
+                break;
+            case ServerFrame.BodyOneofCase.History:
+                foreach (Message message in frame.History.Messages)
+                {
+                    yield return Said(message);
+                }
+
+                if (!frame.History.IsLast)
+                {
+                    yield return Paint(Dim, $"* '/history {frame.History.Messages[^1].Sequence}' shows what came then.");
+                }
+
+                break;
+            case ServerFrame.BodyOneofCase.Presence:
+                foreach (string line in Presence(frame.Presence))
+                {
+                    yield return line;
+                }
+
+                break;
+            case ServerFrame.BodyOneofCase.People:
+                foreach (Person person in frame.People.People_)
+                {
+                    yield return Describe(person);
+                }
+
+                break;
+            default:
+                if (Line(frame, request) is { } only)
+                {
+                    yield return only;
+                }
+
                 break;
         }
     }
@@ -137,34 +215,76 @@ internal sealed class TerminalView : IView
 
     private string? Line(ServerFrame frame, ClientFrame? request) => frame.BodyCase switch
     {
-        ServerFrame.BodyOneofCase.Welcome => Paint(Dim, $"* You are {frame.Welcome.Name}. '/help' tells the commands."),
-        ServerFrame.BodyOneofCase.Joined => Paint(
-            Dim, $"* You are in {frame.Joined.Room}, with {Others(frame.Joined.Members)}."),
-        ServerFrame.BodyOneofCase.Left => Paint(Dim, $"* You left {frame.Left.Room}."),
-        ServerFrame.BodyOneofCase.Said =>
-            Said(frame.Said.TimeUnixMilliseconds, frame.Said.Room, _name, request?.Say?.Text ?? ""),
-        ServerFrame.BodyOneofCase.Message =>
-            Said(frame.Message.TimeUnixMilliseconds, frame.Message.Room, frame.Message.From, frame.Message.Text),
-        ServerFrame.BodyOneofCase.Presence => Paint(Dim, Presence(frame.Presence)),
         ServerFrame.BodyOneofCase.PrivateSent => Time(frame.PrivateSent.TimeUnixMilliseconds)
-            + Paint(Magenta, $"-> {frame.PrivateSent.To}: ") + PlainFormat.OneLine(request?.SendPrivate?.Text ?? ""),
+            + Paint(Magenta, $"-> {frame.PrivateSent.To}: ") + PlainFormat.OneLine(request?.SendPrivate?.Text ?? "")
+            + (frame.PrivateSent.Away.Length > 0 ? Paint(Dim, $" (away: {frame.PrivateSent.Away})") : ""),
         ServerFrame.BodyOneofCase.PrivateMessage => Time(frame.PrivateMessage.TimeUnixMilliseconds)
             + Paint(Magenta, $"{frame.PrivateMessage.From} to you: ") + PlainFormat.OneLine(frame.PrivateMessage.Text),
         ServerFrame.BodyOneofCase.Members => Paint(
             Dim, $"* In {frame.Members.Room}: {string.Join(", ", frame.Members.Members_)}."),
         ServerFrame.BodyOneofCase.RoomList => Paint(Dim, Rooms(frame.RoomList)),
-        ServerFrame.BodyOneofCase.RoomClosed => Paint(Red, $"! {frame.RoomClosed.Room}: {frame.RoomClosed.Reason}"),
+        ServerFrame.BodyOneofCase.TopicChanged => Paint(Dim, $"* {About(frame.TopicChanged.Room, frame.TopicChanged.Topic)}"),
+        ServerFrame.BodyOneofCase.Renamed => Paint(Dim, $"* {frame.Renamed.OldName} is {frame.Renamed.NewName} now."),
+        ServerFrame.BodyOneofCase.Person => Describe(frame.Person),
+        ServerFrame.BodyOneofCase.Restrictions => Paint(
+            Dim, $"* {frame.Restrictions.Room} bans {List(frame.Restrictions.Banned)} and mutes {List(frame.Restrictions.Muted)}."),
+        ServerFrame.BodyOneofCase.Invited => Paint(Cyan, $"* {frame.Invited.By} asks you into {frame.Invited.Room}: '/join {frame.Invited.Room}'"),
+        ServerFrame.BodyOneofCase.Done => Paint(Dim, $"* {(request is null ? "Done" : request.BodyCase)}: done."),
         ServerFrame.BodyOneofCase.Notice => Paint(Cyan, $"* {frame.Notice.Text}"),
         ServerFrame.BodyOneofCase.Error => Paint(Red, $"! {frame.Error.Text}"),
         ServerFrame.BodyOneofCase.Goodbye => Paint(Dim, $"* {frame.Goodbye.Reason}"),
         _ => null,
     };
 
-    private string Said(long time, string room, string name, string text)
+    private IEnumerable<string> Joined(Joined joined)
+    {
+        yield return Paint(Dim, $"* You are in {joined.Room}, with {Others(joined.Members)}.");
+        if (joined.Topic is { } topic)
+        {
+            yield return Paint(Dim, $"* {About(joined.Room, topic)}");
+        }
+
+        if (joined.Gap is { } gap)
+        {
+            yield return Paint(Red, $"! You missed messages {gap.First} to {gap.Last}: '/history {gap.First - 1}' shows them.");
+        }
+
+        foreach (Message message in joined.Replay)
+        {
+            yield return Said(message);
+        }
+
+        _shown[joined.Room] = joined.Sequence;
+    }
+
+    private static string About(string room, Topic topic)
+        => topic.Text.Length == 0 ? $"{topic.By} took the topic of {room} away." : $"{room} is about: {topic.Text} (so says {topic.By})";
+
+    private string Said(Message message) => Said(message.TimeUnixMilliseconds, message.Room, message.From, message.Kind, message.Text);
+
+    private string Said(long time, string room, string name, MessageKind kind, string text)
     {
         string where = _rooms.Count > 1 ? Paint(Dim, $"{room} ") : "";
-        return $"{Time(time)}{where}{Paint(Cyan, $"<{name}>")} {PlainFormat.OneLine(text)}";
+        string who = kind == MessageKind.Action ? Paint(Cyan, $"* {name}") : Paint(Cyan, $"<{name}>");
+        return $"{Time(time)}{where}{who} {PlainFormat.OneLine(text)}";
     }
+
+    private string Describe(Person person)
+    {
+        string[] parts =
+        [
+            $"{person.Name} came by {person.Door.Split('/')[0]} at {Clock(person.SinceUnixMilliseconds)}",
+            .. person.Address.Length > 0 ? [$"from {person.Address}"] : Array.Empty<string>(),
+            .. person.IsOperator ? ["is an operator"] : Array.Empty<string>(),
+            .. person.Registered ? ["has a registered name"] : Array.Empty<string>(),
+            .. person.Away.Length > 0 ? [$"is away: {person.Away}"] : Array.Empty<string>(),
+        ];
+        return Paint(Dim, $"* {string.Join(", ", parts)}.");
+    }
+
+    private static string List(IEnumerable<string> names) => names.Any() ? string.Join(", ", names) : "nobody";
+
+    private static string Because(string reason) => reason.Length > 0 ? $": {reason}" : "";
 
     private string Others(IEnumerable<string> members)
     {
@@ -172,15 +292,33 @@ internal sealed class TerminalView : IView
         return others.Length == 0 ? "nobody else" : others;
     }
 
-    private static string Presence(Presence presence)
+    private IEnumerable<string> Presence(Presence presence)
     {
+        // One's own name may be in it; that one came was told.
+        string[] arrived = [.. presence.Arrived.Where(name => name != _name)];
         string[] parts =
         [
-            .. presence.Arrived.Count > 0 ? [$"{string.Join(", ", presence.Arrived)} came into"] : Array.Empty<string>(),
+            .. arrived.Length > 0 ? [$"{string.Join(", ", arrived)} came into"] : Array.Empty<string>(),
             .. presence.Departed.Count > 0 ? [$"{string.Join(", ", presence.Departed)} left"] : Array.Empty<string>(),
         ];
-        return $"* {string.Join(", ", parts)} {presence.Room}.";
+        if (parts.Length > 0)
+        {
+            yield return Paint(Dim, $"* {string.Join(", ", parts)} {presence.Room}{Why(presence)}.");
+        }
+
+        if (presence.Away.Count > 0)
+        {
+            yield return Paint(Dim, $"* {string.Join(", ", presence.Away)}: away.");
+        }
+
+        if (presence.Back.Count > 0)
+        {
+            yield return Paint(Dim, $"* {string.Join(", ", presence.Back)}: back.");
+        }
     }
+
+    private static string Why(Presence presence)
+        => presence.Departed.Count == 1 && presence.Reasons.Count == 1 && presence.Reasons[0].Length > 0 ? $" ({presence.Reasons[0]})" : "";
 
     private static string Rooms(RoomList list)
     {
@@ -188,12 +326,14 @@ internal sealed class TerminalView : IView
         return $"* {list.Total} rooms: {rooms}{(list.Rooms.Count < list.Total ? ", ..." : "")}";
     }
 
-    private string Time(long unixMilliseconds)
+    private string Time(long unixMilliseconds) => Paint(Dim, $"{Clock(unixMilliseconds)} ");
+
+    private string Clock(long unixMilliseconds)
     {
         // A time that no calendar has would throw; it only comes from a broken server.
         long clamped = Math.Clamp(unixMilliseconds, 0, DateTimeOffset.MaxValue.ToUnixTimeMilliseconds());
         DateTimeOffset time = TimeZoneInfo.ConvertTime(DateTimeOffset.FromUnixTimeMilliseconds(clamped), _zone);
-        return Paint(Dim, time.ToString("HH:mm ", CultureInfo.InvariantCulture));
+        return time.ToString("HH:mm", CultureInfo.InvariantCulture);
     }
 
     private string Paint(string colour, string text)

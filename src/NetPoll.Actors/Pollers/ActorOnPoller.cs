@@ -36,11 +36,11 @@ internal class ActorOnPoller : IActor, IActorDiagnostics, IAsyncDisposable
         bool mayPark = _mailbox.TakeParkingPermit();
         if (!_mailbox.IsAtHome)
         {
-            return _mailbox.Context.InvokeAsync(() => Inner.ReceiveAsync(context));
+            return ReceiveAtHomeAsync(context);
         }
 
         Task task = Inner.ReceiveAsync(context);
-        if (task.IsCompletedSuccessfully || !mayPark || context.Message is InfrastructureMessage || context.ReceiveTimeout > TimeSpan.Zero)
+        if (task.IsCompletedSuccessfully || !mayPark || context.ReceiveTimeout > TimeSpan.Zero)
         {
             return task;
         }
@@ -58,6 +58,9 @@ internal class ActorOnPoller : IActor, IActorDiagnostics, IAsyncDisposable
     public ValueTask DisposeAsync() => Inner is IAsyncDisposable or IDisposable && !_mailbox.IsAtHome
         ? new ValueTask(_mailbox.Context.InvokeAsync(() => DisposeInnerAsync().AsTask()))
         : DisposeInnerAsync();
+
+    // Apart, or every message would pay for the closure.
+    private Task ReceiveAtHomeAsync(IContext context) => _mailbox.Context.InvokeAsync(() => Inner.ReceiveAsync(context));
 
     private ValueTask DisposeInnerAsync()
     {

@@ -3,13 +3,26 @@ using System.Diagnostics.CodeAnalysis;
 namespace NetPoll.Actors.Pollers;
 
 /// <summary>Messages of one mailbox, first in, first out: many producers, one consumer; holds nothing while empty.</summary>
-/// <remarks>A mutable part of one mailbox: never copied.</remarks>
+/// <remarks>
+/// A mutable part of one mailbox: never copied. Nodes are used again by the thread that emptied them, so that actors of one poller talk
+/// to each other without allocating.
+/// </remarks>
 internal struct MailboxQueue
 {
+    // What a thread keeps at most: 8 KB.
+    private const int MaxSpareNodes = 256;
+
+    [ThreadStatic]
+    private static Node? _spare;
+
+    [ThreadStatic]
+    private static int _spareCount;
+
     private Node? _incoming;
     // Word     null | the newest message.
     // Writers  any thread pushes (CAS); the mailbox's turn takes all (Exchange).
     // Race     a push against the end of a turn.
+    //          A push that was held up may meet its head again after that has been taken, emptied and pushed anew: it is the head then.
     // Order    push: CAS here, then CAS the mailbox's status. end of turn: Exchange the status to idle, then look here. Both are full
     //          fences, so at least one side sees the other. See PollerMailbox.
     // Proof    PollerMailboxTests.
@@ -25,7 +38,7 @@ internal struct MailboxQueue
 
     internal void Enqueue(object message)
     {
-        Node node = new(message);
+        Node node = Rent(message);
         Interlocked.Increment(ref _count);
         Node? head;
         do
@@ -52,8 +65,34 @@ internal struct MailboxQueue
 
         _outgoing = node.Next;
         Interlocked.Decrement(ref _count);
-        message = node.Message;
+        message = node.Message!;
+        Return(node);
         return true;
+    }
+
+    private static Node Rent(object message)
+    {
+        if (_spare is not { } node)
+        {
+            return new Node { Message = message };
+        }
+
+        _spare = node.Next;
+        _spareCount--;
+        node.Message = message;
+        return node;
+    }
+
+    private static void Return(Node node)
+    {
+        // Or it would keep the message alive.
+        node.Message = null;
+        if (_spareCount < MaxSpareNodes)
+        {
+            node.Next = _spare;
+            _spare = node;
+            _spareCount++;
+        }
     }
 
     private void TurnRound()
@@ -70,9 +109,8 @@ internal struct MailboxQueue
 
     private sealed class Node
     {
-        internal object Message { get; }
-        internal Node? Next { get; set; }
+        internal object? Message { get; set; }
 
-        internal Node(object message) => Message = message;
+        internal Node? Next { get; set; }
     }
 }

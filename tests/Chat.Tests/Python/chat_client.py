@@ -80,6 +80,7 @@ class Chat:
     def __init__(self, port):
         self.stream = socket.create_connection(("127.0.0.1", port)).makefile("rwb")
         self.last_id = 0
+        self.heard_bye = False
 
     def send(self, body, content, request=True):
         self.last_id += request
@@ -120,6 +121,7 @@ class Chat:
     def show(self, kind, fields):
         if kind == self.MESSAGE:
             print("message", integer(fields, 2), string(fields, 3), string(fields, 4), flush=True)
+            self.heard_bye |= string(fields, 4) == "bye"
         elif kind == self.PRESENCE:
             for name in fields.get(3, []):
                 print("came", name.decode(), flush=True)
@@ -143,11 +145,9 @@ def main(port, name, room):
     again = chat.ask(Chat.SAY, say)
     print("again", integer(again, 2), bool(integer(again, 4)), flush=True)
 
-    while True:
+    while not chat.heard_bye:
         _, kind, fields = chat.read()
         chat.show(kind, fields)
-        if kind == Chat.MESSAGE and string(fields, 4) == "bye":
-            break
 
     goodbye = chat.ask(Chat.QUIT, b"")
     print("goodbye", string(goodbye, 1), flush=True)

@@ -7,14 +7,14 @@ namespace Chat.Tests.Server;
 public sealed class CrowdTests
 {
     private const int Limit = 120_000;
-    private const int People = 200;
-    private const int MessagesEach = 5;
+    private const int People = 500;
+    private const int MessagesEach = 2;
     private const string Room = "hall";
 
     [Fact(Timeout = Limit)]
     public async Task Everybody_in_a_full_room_gets_every_message_once_and_in_order()
     {
-        await using ServerProcess server = await ServerProcess.Start();
+        await using ServerProcess server = await ServerProcess.Start("--max-connections-per-address", "1000");
         ChatPeer[] peers = await Task.WhenAll(
             Enumerable.Range(0, People).Select(index => ChatPeer.InRoom(server.Port, $"person{index}", Room)));
 

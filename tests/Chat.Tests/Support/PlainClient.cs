@@ -12,9 +12,12 @@ internal sealed class PlainClient : IAsyncDisposable
     private readonly StringWriter _error = new();
     private readonly CancellationTokenSource _leave = new();
 
-    public PlainClient(int port, string name = "ada", string room = "lobby", TimeSpan? timeout = null)
+    public PlainClient(int port, string name = "ada", string room = "lobby", TimeSpan? timeout = null, TimeSpan? reconnect = null)
     {
-        var options = new ClientOptions(name, "127.0.0.1", port, room, Plain: true, timeout ?? TimeSpan.FromSeconds(30));
+        var options = new ClientOptions(name, "127.0.0.1", port, room, Plain: true, timeout ?? TimeSpan.FromSeconds(30))
+        {
+            Reconnect = reconnect,
+        };
         Exit = Task.Run(() => ChatProgram.RunPlainAsync(options, new LineReader(_input), _output, _error, _leave.Token));
     }
 

@@ -29,7 +29,7 @@ internal sealed class ServerProcess : IAsyncDisposable
     /// </summary>
     public static async Task<ServerProcess> Start(params string[] options)
     {
-        ProgramProcess program = Run(["--port", "0", .. Unless("--data", "memory"), .. Unless("--flood-burst", "1000000"), .. options]);
+        ProgramProcess program = Run([.. Unless("--port", "0"), .. Unless("--data", "memory"), .. Unless("--flood-burst", "1000000"), .. options]);
         string[] Unless(string option, string value) => options.Contains(option) ? [] : [option, value];
         try
         {
