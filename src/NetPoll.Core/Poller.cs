@@ -405,6 +405,7 @@ public sealed partial class Poller
         _now = _clock.Nanoseconds;
         Volatile.Write(ref _turnStartedAt, _now);
         _waits++;
+        BeginShare();
         DispatchEvents(count);
         ExpireDeadlines();
         RunReady();
@@ -550,6 +551,7 @@ public sealed partial class Poller
         int untilClockLook = WorkPerClockLook;
         while (_runQueue.TryDequeue(out IPollerWork? work))
         {
+            BeginShare();
             try
             {
                 _currentWork = work;
@@ -560,7 +562,7 @@ public sealed partial class Poller
                 Log.WorkFailed(_logger, exception, Name);
             }
 
-            if (--untilClockLook == 0)
+            if (--untilClockLook == 0 || HasSpentShare)
             {
                 long now = _clock.Nanoseconds;
                 if (end == 0)

@@ -204,50 +204,81 @@ public sealed class NetConnectionDeadlineTests
     }
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task NP072_A_busy_stream_cannot_outrun_its_deadline(bool onPoller)
+    [InlineData(1)]
+    [InlineData(4)]
+    public async Task NP072_Neither_a_silent_peer_nor_one_that_writes_without_end_outlasts_a_deadline(int pollers)
     {
-        await using Loopback pair = await Loopback.ConnectAsync();
+        const int Times = 3;
+        await using NetListenerFixture fixture = new(pollers);
         using CancellationTokenSource over = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
-        Task feed = Task.Run(
-            async () =>
-            {
-                byte[] chunk = new byte[16 * 1024];
-                while (true)
-                {
-                    await pair.Peer.SendAsync(chunk, SocketFlags.None, over.Token);
-                }
-            },
-            Cancellation);
-
-        foreach (double milliseconds in new[] { 0.0001, 0.001, 0.25, 1, 5, 25, 100 })
+        List<Loopback> pairs = [];
+        List<Task> feeds = [];
+        List<Task> reads = [];
+        foreach (bool isBusy in new[] { false, true })
         {
-            TimeSpan timeout = TimeSpan.FromMilliseconds(milliseconds);
-            await (onPoller ? pair.Poller.RunAsync(() => ReadUntil(timeout)) : ReadUntil(timeout)).WaitAsync(Limit, Cancellation);
+            foreach (bool onPoller in new[] { false, true })
+            {
+                for (int time = 0; time < Times; time++)
+                {
+                    Loopback pair = await Loopback.ConnectAsync(fixture.Listener);
+                    pairs.Add(pair);
+                    if (isBusy)
+                    {
+                        feeds.Add(Task.Run(() => FeedAsync(pair, over.Token), Cancellation));
+                    }
+
+                    reads.Add(onPoller ? pair.Poller.RunAsync(() => ReadAsync(pair)) : Task.Run(() => ReadAsync(pair), Cancellation));
+                }
+            }
         }
 
+        await Task.WhenAll(reads).WaitAsync(2 * Limit, Cancellation);
         await over.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => feed);
-
-        async Task ReadUntil(TimeSpan timeout)
+        await Task.WhenAll(feeds).WaitAsync(Limit, Cancellation);
+        foreach (Loopback pair in pairs)
         {
-            byte[] buffer = new byte[1024];
-            long start = TimeProvider.System.GetTimestamp();
-            pair.Connection.SetReadDeadline(Deadline.After(timeout));
-            await Assert.ThrowsAsync<DeadlineExceededException>(async () =>
+            await pair.DisposeAsync();
+        }
+
+        static async Task FeedAsync(Loopback pair, CancellationToken over)
+        {
+            byte[] chunk = new byte[16 * 1024];
+            try
             {
                 while (true)
                 {
-                    await pair.Connection.ReadAsync(buffer);
-                    if (onPoller)
-                    {
-                        // Another turn for the poller: data that is always there at once would not leave it one.
-                        await Task.Yield();
-                    }
+                    await pair.Peer.SendAsync(chunk, SocketFlags.None, over);
                 }
-            });
-            Assert.True(TimeProvider.System.GetElapsedTime(start) >= timeout, "It ended before its deadline.");
+            }
+            catch (OperationCanceledException)
+            {
+                // The readers have finished.
+            }
+        }
+
+        static async Task ReadAsync(Loopback pair)
+        {
+            byte[] buffer = new byte[1024];
+            long[] nanoseconds =
+            [
+                1, 2, 5, 50, 100, 200, 500, 750, 1_000, 5_000, 25_000, 250_000, 500_000,
+                1_000_000, 5_000_000, 100_000_000, 250_000_000, 500_000_000, 1_000_000_000,
+            ];
+            foreach (long length in nanoseconds)
+            {
+                // A TimeSpan counts in steps of 100 ns.
+                TimeSpan timeout = TimeSpan.FromTicks((length + 99) / 100);
+                long start = TimeProvider.System.GetTimestamp();
+                pair.Connection.SetReadDeadline(Deadline.After(timeout));
+                await Assert.ThrowsAsync<DeadlineExceededException>(async () =>
+                {
+                    while (true)
+                    {
+                        Assert.NotEqual(0, await pair.Connection.ReadAsync(buffer));
+                    }
+                });
+                Assert.True(TimeProvider.System.GetElapsedTime(start) >= timeout, $"A deadline of {length} ns ended before its time.");
+            }
         }
     }
 

@@ -16,6 +16,9 @@ internal readonly struct IoResult
     /// <summary>EAGAIN: nothing can be moved now.</summary>
     internal static IoResult TryAgain => new(-Errno.EAGAIN);
 
+    /// <summary>Part was moved, and the rest is for another turn: no error of the system's, and nothing to wait for.</summary>
+    internal static IoResult Unfinished => new(int.MinValue);
+
     /// <summary>ENOSPC: no room for another descriptor, which is a resource error.</summary>
     internal static IoResult NoRoom => new(-Errno.ENOSPC);
 
@@ -35,6 +38,8 @@ internal readonly struct IoResult
 
     /// <summary>EMFILE, ENFILE: the process or the system may open no more descriptors.</summary>
     internal bool IsOutOfDescriptors => _value is -Errno.EMFILE or -Errno.ENFILE;
+
+    internal bool IsUnfinished => _value == int.MinValue;
 
     internal bool WouldBlock => _value == -Errno.EAGAIN;
 

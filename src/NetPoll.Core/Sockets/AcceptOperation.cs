@@ -13,12 +13,14 @@ internal sealed class AcceptOperation : SocketOperation, IValueTaskSource<Accept
     {
     }
 
-    /// <summary>Waits and accepts. The caller holds the read lock and has seen that the accept would block.</summary>
-    internal ValueTask<AcceptResult> Begin(CancellationToken cancellationToken)
+    /// <summary>Waits and accepts. The caller holds the read lock.</summary>
+    /// <param name="isPostponed">Whether its turn comes later; else the caller has seen that the accept would block.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    internal ValueTask<AcceptResult> Begin(bool isPostponed, CancellationToken cancellationToken)
     {
         CancelBy(cancellationToken);
         short version = Version;
-        if (!ParkOrTry(out OperationOutcome outcome))
+        if (!BeginOrTry(isPostponed, out OperationOutcome outcome))
         {
             return new ValueTask<AcceptResult>(this, version);
         }

@@ -64,13 +64,16 @@ internal sealed partial class NetFd
 
     private ValueTask<AcceptResult> AcceptLocked(CancellationToken cancellationToken)
     {
-        OperationOutcome outcome = AcceptFirst(out PollableSocket? accepted);
-        if (outcome.Io.WouldBlock)
+        PollableSocket? accepted = null;
+        bool isPostponed = Poller.IsShareSpent;
+        OperationOutcome outcome = isPostponed ? default : AcceptFirst(out accepted);
+        if (isPostponed || outcome.Io.WouldBlock)
         {
             AcceptOperation operation = Interlocked.Exchange(ref _idleAccept, null) ?? new AcceptOperation(this);
-            return operation.Begin(cancellationToken);
+            return operation.Begin(isPostponed, cancellationToken);
         }
 
+        Poller.Spend(0);
         Unlock(PollMode.Read);
         return new ValueTask<AcceptResult>(new AcceptResult(outcome, accepted));
     }

@@ -80,12 +80,21 @@ internal sealed partial class NetFd
     }
 
     /// <summary>Writes until all is taken or the system takes no more, under the write lock.</summary>
-    /// <returns>Success when all is taken; WouldBlock to come back; else the error, with <paramref name="written"/> telling how far it got.</returns>
+    /// <returns>
+    /// Success when all is taken; WouldBlock or Unfinished to come back; else the error, with <paramref name="written"/> telling how far it got.
+    /// </returns>
     /// <exception cref="WriteFailedException">The system contradicts itself: it took more than it was offered, or nothing without an error.</exception>
     internal IoResult WriteAll(ReadOnlySpan<byte> buffer, ref int written)
     {
+        // A peer that reads as fast as we write would hold the poller's thread until the last byte.
+        long limit = buffer.Length > Poller.BytesPerShare && Poller.IsCurrent ? written + (long)Poller.BytesPerShare : long.MaxValue;
         do
         {
+            if (written >= limit)
+            {
+                return IoResult.Unfinished;
+            }
+
             IoResult result = _socket.Write(buffer[written..]);
             if (!result.IsSuccess)
             {
@@ -112,8 +121,14 @@ internal sealed partial class NetFd
     /// <summary>As the other form, for several buffers.</summary>
     internal IoResult WriteAll(ref VectorCursor cursor)
     {
+        long limit = Poller.IsCurrent ? cursor.Consumed + Poller.BytesPerShare : long.MaxValue;
         while (!cursor.IsAtEnd)
         {
+            if (cursor.Consumed >= limit)
+            {
+                return IoResult.Unfinished;
+            }
+
             IoResult result = cursor.WriteOnce(_socket);
             if (!result.IsSuccess)
             {
@@ -133,14 +148,15 @@ internal sealed partial class NetFd
         }
 
         VectorCursor cursor = new(buffers);
-        OperationOutcome outcome = WriteFirst(ref cursor);
-        if (outcome.Io.WouldBlock)
+        OperationOutcome outcome = Poller.IsShareSpent ? OperationOutcome.From(IoResult.Unfinished) : WriteFirst(ref cursor);
+        if (outcome.Io.WouldBlock || outcome.Io.IsUnfinished)
         {
             VectoredWriteOperation operation = Interlocked.Exchange(ref _idleVectoredWrite, null) ?? new VectoredWriteOperation(this);
-            await operation.Begin(cursor, cancellationToken);
+            await operation.Begin(cursor, outcome.Io.IsUnfinished, cancellationToken);
             return;
         }
 
+        Poller.Spend(cursor.Consumed);
         Unlock(PollMode.Write);
         if (!outcome.IsSuccess)
         {
@@ -173,11 +189,13 @@ internal sealed partial class NetFd
             return new ValueTask<int>(0);
         }
 
-        if (!_isDrained)
+        bool isPostponed = !_isDrained && Poller.IsShareSpent;
+        if (!_isDrained && !isPostponed)
         {
             OperationOutcome outcome = ReadFirst(buffer);
             if (!outcome.Io.WouldBlock)
             {
+                Poller.Spend(outcome.Io.Count);
                 Unlock(PollMode.Read);
                 return outcome.IsSuccess
                     ? new ValueTask<int>(outcome.Io.Count)
@@ -186,7 +204,7 @@ internal sealed partial class NetFd
         }
 
         ReadOperation operation = Interlocked.Exchange(ref _idleRead, null) ?? new ReadOperation(this);
-        return operation.Begin(buffer, cancellationToken);
+        return operation.Begin(buffer, isPostponed, cancellationToken);
     }
 
     private OperationOutcome ReadFirst(Memory<byte> buffer)
@@ -222,13 +240,14 @@ internal sealed partial class NetFd
     private ValueTask WriteLocked(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
         int written = 0;
-        OperationOutcome outcome = WriteFirst(buffer, ref written);
-        if (outcome.Io.WouldBlock)
+        OperationOutcome outcome = Poller.IsShareSpent ? OperationOutcome.From(IoResult.Unfinished) : WriteFirst(buffer, ref written);
+        if (outcome.Io.WouldBlock || outcome.Io.IsUnfinished)
         {
             WriteOperation operation = Interlocked.Exchange(ref _idleWrite, null) ?? new WriteOperation(this);
-            return operation.Begin(buffer, written, cancellationToken);
+            return operation.Begin(buffer, written, outcome.Io.IsUnfinished, cancellationToken);
         }
 
+        Poller.Spend(written);
         Unlock(PollMode.Write);
         return outcome.IsSuccess ? ValueTask.CompletedTask : ValueTask.FromException(ToException(outcome, "write", written));
     }
@@ -293,8 +312,19 @@ internal sealed partial class NetFd
 
         try
         {
-            OperationOutcome outcome = OperationOutcome.From(Descriptor.Prepare(mode));
             ReadinessOperation? wait = null;
+            if (Poller.IsShareSpent)
+            {
+                wait = new ReadinessOperation(this, mode);
+                OperationOutcome itsTurn = await wait.Begin(cancellationToken, isPostponed: true);
+                if (!itsTurn.IsSuccess)
+                {
+                    return itsTurn;
+                }
+            }
+
+            Poller.Spend(0);
+            OperationOutcome outcome = OperationOutcome.From(Descriptor.Prepare(mode));
             if (mode == PollMode.Read)
             {
                 // Somebody else's system call comes in between: what the last read saw says nothing any more.

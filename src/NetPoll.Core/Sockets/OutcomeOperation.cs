@@ -14,11 +14,13 @@ internal abstract class OutcomeOperation : SocketOperation, IValueTaskSource<Ope
     protected override bool HoldsLock => false;
 
     /// <summary>Waits. One who has not just seen that the operation would block must have prepared the slot and looked.</summary>
-    internal ValueTask<OperationOutcome> Begin(CancellationToken cancellationToken)
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <param name="isPostponed">Whether its turn comes later.</param>
+    internal ValueTask<OperationOutcome> Begin(CancellationToken cancellationToken, bool isPostponed = false)
     {
         CancelBy(cancellationToken);
         short version = Version;
-        if (!ParkOrTry(out OperationOutcome outcome))
+        if (!BeginOrTry(isPostponed, out OperationOutcome outcome))
         {
             return new ValueTask<OperationOutcome>(this, version);
         }

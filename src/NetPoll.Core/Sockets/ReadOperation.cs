@@ -13,13 +13,16 @@ internal sealed class ReadOperation : SocketOperation, IValueTaskSource<int>
     {
     }
 
-    /// <summary>Waits and reads. The caller holds the read lock and has seen that the read would block.</summary>
-    internal ValueTask<int> Begin(Memory<byte> buffer, CancellationToken cancellationToken)
+    /// <summary>Waits and reads. The caller holds the read lock.</summary>
+    /// <param name="buffer">Where the bytes go.</param>
+    /// <param name="isPostponed">Whether its turn comes later; else the caller has seen that the read would block.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    internal ValueTask<int> Begin(Memory<byte> buffer, bool isPostponed, CancellationToken cancellationToken)
     {
         _buffer = buffer;
         CancelBy(cancellationToken);
         short version = Version;
-        if (!ParkOrTry(out OperationOutcome outcome))
+        if (!BeginOrTry(isPostponed, out OperationOutcome outcome))
         {
             return new ValueTask<int>(this, version);
         }

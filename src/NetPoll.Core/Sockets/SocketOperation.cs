@@ -1,4 +1,3 @@
-using System.Threading.Tasks.Sources;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Descriptors;
 using NetPoll.Core.Scheduling;
@@ -10,30 +9,13 @@ namespace NetPoll.Core.Sockets;
 /// It holds the direction's lock from its start until it completes, and leaves it before the continuation runs; the object itself is
 /// reused only after its result was taken, so a second operation that starts in between gets another object. The continuation runs on
 /// the poller if it was registered there, else on the captured context or the thread pool; never inside the call that freed the waiter.
+/// Where the poller's other work has to run first it does not park but is queued, and attempts when its turn comes.
 /// Go: the loops of <c>FD.Read</c>, <c>FD.Write</c>, <c>FD.Accept</c>.
 /// </remarks>
-internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolWorkItem
+internal abstract partial class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolWorkItem
 {
-    private static readonly Action<object?> CompletedMark = static _ => throw new InvalidOperationException("The completion mark was invoked.");
-
     private readonly PollMode _mode;
-
-    private Action<object?>? _continuation;
-    // Word     null | the continuation | CompletedMark when the result came first.
-    // Writers  the awaiting code (Register) and the poller (Complete), each from null.
-    // Race     the result against the registration; and a result that is taken, and the object reused, while Complete still runs.
-    // Order    the outcome is written before the CAS. Whoever comes second queues the continuation, so it is queued once. If Complete
-    //          comes first its CAS is its last touch of this object: from then on the awaiting code may take the result at any time.
-    //          A registration on the poller's own thread races with nothing, since that thread completes, too: it is a plain write.
-    // Proof    SocketOperationTests.
-
-    private object? _continuationState;
-    private object? _context;
-    private ExecutionContext? _executionContext;
-    private bool _resumesOnPoller;
-    private bool _isCompleted;
-    private bool _isContinuationQueued;
-    private OperationOutcome _outcome;
+    private QueuedFor _queuedFor;
 
     private CancellationToken _token;
     private CancellationTokenRegistration _cancellation;
@@ -57,39 +39,26 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
 
     protected NetFd Fd { get; }
 
-    /// <summary>The version that the next awaited task carries.</summary>
-    protected short Version { get; private set; }
-
     /// <summary>Whether closing and deadlines are not looked at: the system still owns what the wait is about.</summary>
     protected virtual bool IsUncancelable => false;
 
     /// <summary>Whether it holds the direction's lock and leaves it when it completes.</summary>
     protected virtual bool HoldsLock => true;
 
-    // The flag is for a registered continuation, which alone looks at it.
-    private bool IsCompleted => ReferenceEquals(Volatile.Read(ref _continuation), CompletedMark) || _isCompleted;
-
     /// <summary>From the ready list, after a wake-up; parks again, silently, when there is nothing to see.</summary>
     public void Resume(PollSignals signals)
     {
-        OperationOutcome outcome;
-        bool isDone;
         if (Fd.Descriptor.FinishWait(_mode))
         {
-            outcome = Attempt();
-            isDone = !outcome.Io.WouldBlock;
-            if (!isDone)
+            OperationOutcome outcome = Attempt();
+            if (outcome.Io.WouldBlock)
             {
                 Fd.Poller.CountSpuriousWakeup();
-                isDone = ParkOrTry(out outcome);
             }
-        }
-        else
-        {
-            isDone = ParkOrTry(out outcome);
-        }
 
-        if (isDone)
+            GoOn(outcome);
+        }
+        else if (ParkOrTry(out OperationOutcome outcome))
         {
             Complete(outcome);
         }
@@ -101,19 +70,21 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
     /// <inheritdoc/>
     void IPollerWork.Run()
     {
-        if (_isContinuationQueued)
+        QueuedFor queuedFor = _queuedFor;
+        _queuedFor = QueuedFor.WakeUp;
+        switch (queuedFor)
         {
-            _isContinuationQueued = false;
-            InvokeContinuation();
-        }
-        else
-        {
-            Resume(PollSignals.None);
+            case QueuedFor.Continuation:
+                InvokeContinuation();
+                break;
+            case QueuedFor.Attempt:
+                AttemptAnew();
+                break;
+            default:
+                Resume(PollSignals.None);
+                break;
         }
     }
-
-    /// <inheritdoc/>
-    void IThreadPoolWorkItem.Execute() => InvokeContinuation();
 
     /// <summary>Who waits, for the one who asks what held a thread.</summary>
     public override string ToString() => $"{GetType().Name} of {(object?)Fd.RemoteEndPoint ?? Fd.LocalEndPoint}, continued by {_continuationState ?? "nobody"}";
@@ -152,9 +123,28 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
         ? new OperationCanceledException(_token)
         : Fd.ToException(outcome, operation, bytesWritten);
 
+    /// <summary>Begins, by parking or by queueing itself.</summary>
+    /// <param name="isPostponed">
+    /// Whether it is queued for its first attempt, since the caller has used up its share of the poller's thread, on which it runs. Otherwise
+    /// the caller has just seen that it would block.
+    /// </param>
+    /// <param name="outcome">How it ended.</param>
+    /// <returns>True: done without waiting; the caller holds the lock. False: nothing of this object may be touched.</returns>
+    protected bool BeginOrTry(bool isPostponed, out OperationOutcome outcome)
+    {
+        if (!isPostponed)
+        {
+            return ParkOrTry(out outcome);
+        }
+
+        outcome = default;
+        QueueAttempt();
+        return false;
+    }
+
     /// <summary>Parks first, since the caller has just seen that it would block.</summary>
-    /// <returns>True: done without waiting; the caller holds the lock. False: parked, and nothing of this object may be touched.</returns>
-    protected bool ParkOrTry(out OperationOutcome outcome)
+    /// <returns>True: done without waiting, and the lock is still held. False: nothing of this object may be touched.</returns>
+    private bool ParkOrTry(out OperationOutcome outcome)
     {
         short version = Version;
         bool canBeCancelled = _canBeCancelled;
@@ -180,89 +170,17 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
             }
 
             outcome = Attempt();
+            if (outcome.Io.IsUnfinished)
+            {
+                QueueAttempt();
+                return false;
+            }
+
             if (!outcome.Io.WouldBlock)
             {
                 return true;
             }
         }
-    }
-
-    protected ValueTaskSourceStatus StatusOf(short token)
-    {
-        CheckToken(token);
-        if (!IsCompleted)
-        {
-            return ValueTaskSourceStatus.Pending;
-        }
-
-        return _outcome.IsSuccess ? ValueTaskSourceStatus.Succeeded
-            : _outcome.IsCancelled ? ValueTaskSourceStatus.Canceled
-            : ValueTaskSourceStatus.Faulted;
-    }
-
-    protected void Register(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
-    {
-        CheckToken(token);
-        if (Volatile.Read(ref _continuation) is { } earlier && !ReferenceEquals(earlier, CompletedMark))
-        {
-            // Before anything of the first registration is overwritten.
-            ThrowAwaitedTwice();
-        }
-
-        _continuationState = state;
-        _executionContext = (flags & ValueTaskSourceOnCompletedFlags.FlowExecutionContext) != 0 ? ExecutionContext.Capture() : null;
-        _resumesOnPoller = Fd.Poller.IsCurrent;
-        if (!_resumesOnPoller && (flags & ValueTaskSourceOnCompletedFlags.UseSchedulingContext) != 0)
-        {
-            CaptureContext();
-        }
-
-        Action<object?>? seen = _resumesOnPoller ? RegisterOnPoller(continuation) : Interlocked.CompareExchange(ref _continuation, continuation, null);
-        if (seen is null)
-        {
-            return;
-        }
-
-        if (!ReferenceEquals(seen, CompletedMark))
-        {
-            ThrowAwaitedTwice();
-        }
-
-        // Never inside this call: the caller is still on its way out.
-        _isCompleted = true;
-        _continuation = continuation;
-        QueueContinuation();
-    }
-
-    private Action<object?>? RegisterOnPoller(Action<object?> continuation)
-    {
-        Action<object?>? seen = _continuation;
-        if (seen is null)
-        {
-            _continuation = continuation;
-        }
-
-        return seen;
-    }
-
-    /// <summary>Takes the result and makes the object ready for its next operation.</summary>
-    protected OperationOutcome TakeOutcome(short token)
-    {
-        CheckToken(token);
-        if (!IsCompleted)
-        {
-            throw new InvalidOperationException("The operation is still waiting: its result can be taken only when it has completed.");
-        }
-
-        OperationOutcome outcome = _outcome;
-        EndCancellation();
-        Version++;
-        _isCompleted = false;
-        _continuation = null;
-        _continuationState = null;
-        _context = null;
-        _executionContext = null;
-        return outcome;
     }
 
     private bool TryPark(out PollResult result)
@@ -311,6 +229,38 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
         }
     }
 
+    // The poller's thread. Not in the slot meanwhile, so that nobody else can queue it.
+    private void QueueAttempt()
+    {
+        _queuedFor = QueuedFor.Attempt;
+        Fd.Poller.Post(this);
+    }
+
+    // Its turn has come: as an operation that begins, it looks first for what stands in its way.
+    private void AttemptAnew()
+    {
+        if (_canBeCancelled && Volatile.Read(ref _isCancelled))
+        {
+            Complete(OperationOutcome.Cancelled);
+            return;
+        }
+
+        PollResult prepared = Fd.Descriptor.Prepare(_mode);
+        GoOn(prepared == PollResult.Ready ? Attempt() : OperationOutcome.From(prepared));
+    }
+
+    private void GoOn(OperationOutcome outcome)
+    {
+        if (outcome.Io.IsUnfinished)
+        {
+            QueueAttempt();
+        }
+        else if (!outcome.Io.WouldBlock || ParkOrTry(out outcome))
+        {
+            Complete(outcome);
+        }
+    }
+
     // Any thread.
     private void Cancel()
     {
@@ -321,85 +271,10 @@ internal abstract class SocketOperation : IPollWaiter, IPollerWork, IThreadPoolW
         }
     }
 
-    private void Complete(OperationOutcome outcome)
+    private enum QueuedFor : byte
     {
-        _outcome = outcome;
-        if (HoldsLock)
-        {
-            Fd.Unlock(_mode);
-        }
-
-        if (Volatile.Read(ref _continuation) is null && Interlocked.CompareExchange(ref _continuation, CompletedMark, null) is null)
-        {
-            return;
-        }
-
-        // Not run here, even on the poller: the neighbours' attempts come first, as Poller.RunReady tells.
-        _isCompleted = true;
-        QueueContinuation();
-    }
-
-    private void QueueContinuation()
-    {
-        if (_resumesOnPoller)
-        {
-            _isContinuationQueued = true;
-            Fd.Poller.Post(this);
-            return;
-        }
-
-        switch (_context)
-        {
-            case SynchronizationContext context:
-                context.Post(static state => ((SocketOperation)state!).InvokeContinuation(), this);
-                break;
-            case TaskScheduler scheduler:
-                _ = Task.Factory.StartNew(
-                    static state => ((SocketOperation)state!).InvokeContinuation(),
-                    this,
-                    CancellationToken.None,
-                    TaskCreationOptions.DenyChildAttach,
-                    scheduler);
-                break;
-            default:
-                // The operation is its own work item: nothing is allocated.
-                ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-                break;
-        }
-    }
-
-    private void InvokeContinuation()
-    {
-        Action<object?> continuation = _continuation!;
-        object? state = _continuationState;
-        if (_executionContext is null)
-        {
-            continuation(state);
-            return;
-        }
-
-        ExecutionContext.Run(_executionContext, static call => ((Action<object?>)((object?[])call!)[0]!)(((object?[])call)[1]), new object?[] { continuation, state });
-    }
-
-    private void CaptureContext()
-    {
-        if (SynchronizationContext.Current is { } context && context.GetType() != typeof(SynchronizationContext))
-        {
-            _context = context;
-        }
-        else if (TaskScheduler.Current != TaskScheduler.Default)
-        {
-            _context = TaskScheduler.Current;
-        }
-    }
-
-    private static void ThrowAwaitedTwice() => throw new InvalidOperationException("A waiting operation was awaited twice.");
-
-    private void CheckToken(short token)
-    {
-        if (token != Version)
-        {
-            throw new InvalidOperationException("A task of an earlier operation was used: a ValueTask may be awaited only once.");
-        }
+        WakeUp,
+        Attempt,
+        Continuation,
     }
 }

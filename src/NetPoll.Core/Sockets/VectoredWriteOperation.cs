@@ -13,13 +13,16 @@ internal sealed class VectoredWriteOperation : SocketOperation, IValueTaskSource
     {
     }
 
-    /// <summary>Waits and writes. The caller holds the write lock and has seen that the write would block.</summary>
-    internal ValueTask Begin(VectorCursor cursor, CancellationToken cancellationToken)
+    /// <summary>Waits and writes. The caller holds the write lock.</summary>
+    /// <param name="cursor">How far it has come.</param>
+    /// <param name="isPostponed">Whether its turn comes later; else the caller has seen that the write would block.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    internal ValueTask Begin(VectorCursor cursor, bool isPostponed, CancellationToken cancellationToken)
     {
         _cursor = cursor;
         CancelBy(cancellationToken);
         short version = Version;
-        if (!ParkOrTry(out OperationOutcome outcome))
+        if (!BeginOrTry(isPostponed, out OperationOutcome outcome))
         {
             return new ValueTask(this, version);
         }

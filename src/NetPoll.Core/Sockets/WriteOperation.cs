@@ -14,17 +14,18 @@ internal sealed class WriteOperation : SocketOperation, IValueTaskSource
     {
     }
 
-    /// <summary>Waits and writes. The caller holds the write lock and has seen that the write would block.</summary>
+    /// <summary>Waits and writes. The caller holds the write lock.</summary>
     /// <param name="buffer">All of it.</param>
     /// <param name="written">How much of it the system has taken already.</param>
+    /// <param name="isPostponed">Whether its turn comes later; else the caller has seen that the write would block.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    internal ValueTask Begin(ReadOnlyMemory<byte> buffer, int written, CancellationToken cancellationToken)
+    internal ValueTask Begin(ReadOnlyMemory<byte> buffer, int written, bool isPostponed, CancellationToken cancellationToken)
     {
         _buffer = buffer;
         CancelBy(cancellationToken);
         _written = written;
         short version = Version;
-        if (!ParkOrTry(out OperationOutcome outcome))
+        if (!BeginOrTry(isPostponed, out OperationOutcome outcome))
         {
             return new ValueTask(this, version);
         }
