@@ -54,6 +54,8 @@ internal sealed class IdleSocket : PollableSocket
 
     internal override IPEndPoint? RemoteEndPoint => null;
 
+    internal override void SetRemoteEndPoint(IPEndPoint endPoint) => throw new NotSupportedException("Nobody is at the other end.");
+
     internal override IoResult Accept(out PollableSocket? accepted)
     {
         accepted = null;
