@@ -327,7 +327,7 @@ public sealed class PollerMailboxTests : IAsyncDisposable
             mailbox.RaiseAndRun(1);
             return true;
         });
-        await Eventually.Equal("messages taken", 1, () => invoker.Count);
+        await Eventually.Equal("signals taken", 1, () => mailbox.Taken.Count);
 
         Assert.Same(_server.Homes[1].Poller, mailbox.LastPoller);
     }
