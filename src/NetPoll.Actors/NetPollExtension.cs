@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
+using NetPoll.Actors.Diagnostics;
 using NetPoll.Actors.Listening;
 using NetPoll.Actors.Pollers;
 using NetPoll.Core;
@@ -48,11 +49,16 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
             home.Pid = SpawnPollerActor(home);
         }
 
+        ConnectionTable = system.Root.SpawnNamed(Props.FromProducer(() => new ConnectionTableActor(this)), ConnectionTableActor.Id);
         _onSystemShutdown = system.Shutdown.Register(CloseAbruptly);
+        ActorMetrics.Add(this);
     }
 
     /// <summary>The pollers' actors: parents of the connections, and they answer <see cref="GetPollerSnapshot"/>.</summary>
     public IReadOnlyList<PID> Pollers => [.. Homes.Select(static home => home.Pid)];
+
+    /// <summary>The live connections of all pollers: answers <see cref="GetConnections"/> and <see cref="CloseConnections"/>.</summary>
+    public PID ConnectionTable { get; }
 
     /// <summary>The listeners that listen at this moment. Any thread.</summary>
     public IReadOnlyList<Listener> Listeners => [.. ListenerActors.Where(static listener => listener.IsAccepting).Select(static listener => listener.Handle)];
@@ -278,6 +284,9 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
             await System.Root.StopAsync(poller).ConfigureAwait(false);
         }
 
+        await System.Root.StopAsync(ConnectionTable).ConfigureAwait(false);
+        ActorMetrics.Remove(this);
+
         await _onSystemShutdown.DisposeAsync().ConfigureAwait(false);
         await _group.DisposeAsync().ConfigureAwait(false);
     }
@@ -330,6 +339,7 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
 
         async Task CloseAllAsync()
         {
+            ActorMetrics.Remove(this);
             await ForEachConnectionAsync(static connection => connection.CloseWithoutActor()).ConfigureAwait(false);
             await _group.DisposeAsync().ConfigureAwait(false);
         }

@@ -121,6 +121,9 @@ public sealed partial class Poller
     /// <summary>Completes when the thread has ended and everything that waited has been told.</summary>
     internal Task Stopped => _stopped.Task;
 
+    /// <summary>How long ago a moment of this poller's clock was; never below zero. The poller's thread.</summary>
+    internal TimeSpan Since(long moment) => TimeSpan.FromTicks(Math.Max(0, _now - moment) / 100);
+
     /// <summary>The clock as this iteration of the loop saw it, in nanoseconds. The poller's thread.</summary>
     internal long Now => _now;
 

@@ -29,6 +29,26 @@ public sealed class ActorsGuideTests
     }
 
     [Fact]
+    public async Task The_live_table_finds_the_slow_and_closes_the_idle()
+    {
+        ActorSystem system = new ActorSystem().WithNetPoll();
+        Listener listener = await system.NetPoll().ListenAsync(
+            "flood", new IPEndPoint(IPAddress.Loopback, 0), static () => new FloodingConnection(), new ListenerOptions { Connections = { MaxOutputBytes = 64 << 20 } });
+        using TcpClient client = new();
+        await client.ConnectAsync(listener.EndPoint);
+        await client.GetStream().ReadExactlyAsync(new byte[1]);
+
+        IReadOnlyList<ConnectionInfo> slowest = await ActorsTable.SlowestAsync(system);
+        int none = await ActorsTable.CloseIdleAsync(system, TimeSpan.FromHours(1));
+        int closed = await ActorsTable.CloseIdleAsync(system, TimeSpan.Zero);
+
+        Assert.Equal(((IPEndPoint)client.Client.LocalEndPoint!).Port, Assert.Single(slowest).RemoteEndPoint!.Port);
+        Assert.Equal((0, 1), (none, closed));
+        await system.NetPoll().ShutdownAsync(TimeSpan.Zero);
+        await system.ShutdownAsync();
+    }
+
+    [Fact]
     public async Task An_actor_lives_on_a_poller_and_a_poller_is_an_actor()
     {
         await using ActorSystem system = new();
@@ -54,5 +74,10 @@ public sealed class ActorsGuideTests
         byte[] buffer = new byte[256];
         int count = await stream.ReadAsync(buffer);
         return Encoding.UTF8.GetString(buffer, 0, count);
+    }
+
+    private sealed class FloodingConnection : ConnectionActor
+    {
+        protected override void OnConnected() => Send(new byte[32 << 20]);
     }
 }

@@ -80,7 +80,7 @@ internal partial class Connection
         if ((signals & ConnectionSignals.IdlePassed) != 0 && _phase <= ConnectionPhase.ReadClosed && _idle is { Timeout: > 0 } idle)
         {
             ActorPoller home = Home;
-            if (home.Poller.Now - _lastReceived >= idle.Timeout)
+            if (home.Poller.Now >= idle.Due)
             {
                 _handler!.DeadlinePassed(DeadlineKind.Idle);
             }
@@ -129,10 +129,10 @@ internal partial class Connection
         }
     }
 
-    private void RestartIdle(ActorPoller home, IdleReminder idle)
+    private static void RestartIdle(ActorPoller home, IdleReminder idle)
     {
-        _lastReceived = home.Poller.Now;
-        home.Poller.Wheel.Arm(idle, _lastReceived + idle.Timeout);
+        idle.StartedAt = home.Poller.Now;
+        home.Poller.Wheel.Arm(idle, idle.Due);
     }
 
     private void StartLinger(ActorPoller home)
@@ -168,12 +168,16 @@ internal partial class Connection
         /// <summary>Nanoseconds; 0 for never.</summary>
         internal long Timeout { get; set; }
 
+        /// <summary>When the time was started anew without bytes.</summary>
+        internal long StartedAt { get; set; }
+
+        internal long Due => Math.Max(StartedAt, Connection._lastReceived) + Timeout;
+
         internal override void OnDue(long now, ReadyList ready)
         {
-            long due = Connection._lastReceived + Timeout;
-            if (due > now)
+            if (Due > now)
             {
-                Connection.Home.Poller.Wheel.Arm(this, due);
+                Connection.Home.Poller.Wheel.Arm(this, Due);
             }
             else
             {

@@ -53,6 +53,7 @@ internal partial class Connection
         }
         else
         {
+            CountMessageSent(home);
             Uncork(home);
             WriteOrQueue(home, bytes);
         }
@@ -73,7 +74,9 @@ internal partial class Connection
             Uncork(home);
             if (payload.Length > 0)
             {
-                Output(home).Append(payload);
+                CountMessageSent(home);
+                Output(home).Append(payload, home.Poller.Now);
+                home.Traffic.QueuedBytes += payload.Length;
                 AfterQueued(home);
             }
         }
@@ -95,6 +98,7 @@ internal partial class Connection
         ActorPoller home = Home;
         _corkedBytes += size;
         home.WriteScratchUsed = _corkedAt + _corkedBytes;
+        CountMessageSent(home);
         FlushLater(home);
     }
 
@@ -180,7 +184,7 @@ internal partial class Connection
             IoResult result = _transport.TryWrite(bytes);
             if (result.IsSuccess)
             {
-                BytesSent += result.Count;
+                CountSent(home, result.Count);
                 bytes = bytes[result.Count..];
             }
             else if (!result.WouldBlock)
@@ -192,7 +196,8 @@ internal partial class Connection
 
         if (!bytes.IsEmpty)
         {
-            Output(home).Append(bytes);
+            Output(home).Append(bytes, home.Poller.Now);
+            home.Traffic.QueuedBytes += bytes.Length;
             AfterQueued(home);
         }
     }
@@ -210,7 +215,8 @@ internal partial class Connection
         while (!output.IsEmpty)
         {
             IoResult result = output.WriteOnce(_transport);
-            BytesSent += result.Count;
+            CountSent(home, result.Count);
+            home.Traffic.QueuedBytes -= result.Count;
             if (result.WouldBlock)
             {
                 WaitForRoom(home, output, hasMoved: BytesSent != before);
@@ -235,6 +241,7 @@ internal partial class Connection
         if (_output is { } output)
         {
             _output = null;
+            home.Traffic.QueuedBytes -= output.Bytes;
             bool isFree = output.Disarm(_descriptor);
             if (output.HasDeadline)
             {

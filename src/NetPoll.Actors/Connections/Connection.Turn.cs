@@ -96,6 +96,8 @@ internal partial class Connection
     /// <summary>A message was taken out of the bytes, by a handler that counts its own.</summary>
     internal void CountMessage()
     {
+        _messagesReceived++;
+        Home.Traffic.MessagesReceived++;
         if (_demand != long.MaxValue && !_demandsBytes && _demand > 0)
         {
             _demand--;
@@ -270,7 +272,7 @@ internal partial class Connection
     // What was read before there was a handler is offered to it when it has started.
     private void KeepReceived(ReadOnlySpan<byte> received)
     {
-        BytesReceived = received.Length;
+        CountReceived(Home, received.Length);
         _input.Keep(received);
         _mustOfferAgain = !received.IsEmpty;
     }
@@ -348,10 +350,15 @@ internal partial class Connection
 
     private void Deliver(ActorPoller home, Span<byte> read)
     {
-        BytesReceived += read.Length;
-        if (_demand != long.MaxValue)
+        CountReceived(home, read.Length);
+        if (_demandsBytes)
         {
-            CountDelivery(read.Length);
+            _demand -= read.Length;
+        }
+
+        if (!_handlerCountsMessages)
+        {
+            CountMessage();
         }
 
         if (!_input.IsEmpty)
@@ -369,18 +376,6 @@ internal partial class Connection
         }
 
         Poison(home);
-    }
-
-    private void CountDelivery(int bytes)
-    {
-        if (_demandsBytes)
-        {
-            _demand -= bytes;
-        }
-        else if (!_handler!.CountsMessages)
-        {
-            CountMessage();
-        }
     }
 
     private void OfferKept()

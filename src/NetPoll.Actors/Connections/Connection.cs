@@ -1,4 +1,5 @@
 using System.Net;
+using NetPoll.Actors.Diagnostics;
 using NetPoll.Actors.Groups;
 using NetPoll.Actors.Pollers;
 using NetPoll.Core;
@@ -13,7 +14,8 @@ namespace NetPoll.Actors.Connections;
 /// <summary>A connection: descriptor, phase, input, output and mailbox in one object. It knows no actor context.</summary>
 /// <remarks>
 /// All state is its poller's thread's; other threads post messages and raise signals. The parts: this file its life,
-/// <c>Connection.Turn.cs</c> the order of one turn, <c>Connection.Output.cs</c> what is sent, <c>Connection.Deadlines.cs</c> time.
+/// <c>Connection.Turn.cs</c> the order of one turn, <c>Connection.Output.cs</c> what is sent, <c>Connection.Deadlines.cs</c> time,
+/// <c>Connection.Figures.cs</c> what is counted.
 /// </remarks>
 internal partial class Connection : PollerMailbox, IPollWaiter
 {
@@ -21,6 +23,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     private readonly PollDescriptor _descriptor;
     private readonly IConnectionOwner _owner;
     private IConnectionHandler? _handler;
+    private bool _handlerCountsMessages;
     private GroupMembership? _memberships;
     private PendingClose? _pendingClose;
     private ConnectionPhase _phase;
@@ -31,6 +34,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         _transport = socket;
         _descriptor = descriptor;
         _owner = owner;
+        _lastReceived = home.Poller.Now;
     }
 
     /// <summary>Its place in the poller's list.</summary>
@@ -44,13 +48,8 @@ internal partial class Connection : PollerMailbox, IPollWaiter
 
     internal ConnectionPhase Phase => _phase;
 
-    private protected IConnectionOwner Owner => _owner;
-
-    /// <summary>Bytes that the handler was given.</summary>
-    internal long BytesReceived { get; private set; }
-
-    /// <summary>Bytes that the system took.</summary>
-    internal long BytesSent { get; private set; }
+    /// <summary>Whose connection it is.</summary>
+    internal IConnectionOwner Owner => _owner;
 
     /// <summary>Whether output may still be added.</summary>
     internal bool IsWritable => _phase <= ConnectionPhase.ReadClosed && _pendingClose is null && !_isWriteClosed;
@@ -115,6 +114,13 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     internal void Attach(IConnectionHandler handler)
     {
         _handler = handler;
+        _handlerCountsMessages = handler.CountsMessages;
+        if (_mustOfferAgain && !_handlerCountsMessages)
+        {
+            // What was read before there was a handler.
+            CountMessage();
+        }
+
         _descriptor.WatchHangup(this);
     }
 
@@ -220,7 +226,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         long unsent = OutputBytes;
         CloseDescriptor(reset);
         _pendingClose = null;
-        _handler?.Closed(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
+        TellOfEnd(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
     }
 
     // For an end that was asked for, while the handler awaits: no turn comes before its task has ended. Posted, since the caller may be
@@ -260,8 +266,14 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         if (_pendingClose is { } pending)
         {
             _pendingClose = null;
-            _handler?.Closed(new ConnectionClosed(pending.Reason, pending.Exception, BytesReceived, BytesSent, pending.BytesUnsent));
+            TellOfEnd(new ConnectionClosed(pending.Reason, pending.Exception, BytesReceived, BytesSent, pending.BytesUnsent));
         }
+    }
+
+    private void TellOfEnd(ConnectionClosed closed)
+    {
+        ActorMetrics.ConnectionClosed(this, closed.Reason);
+        _handler?.Closed(closed);
     }
 
     // What a verb changed outside a turn takes effect in one; inside, at the turn's end.

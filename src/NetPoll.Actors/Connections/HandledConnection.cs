@@ -29,6 +29,9 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
     CancellationTokenSource? IMessageInvoker.CancellationTokenSource => null;
 
     /// <inheritdoc/>
+    internal override PID? Pid => _self;
+
+    /// <inheritdoc/>
     bool IConnectionHandler.CountsMessages => false;
 
     /// <inheritdoc/>

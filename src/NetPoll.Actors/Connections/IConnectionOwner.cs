@@ -8,6 +8,9 @@ internal interface IConnectionOwner
     /// <summary>The actor system.</summary>
     ActorSystem System { get; }
 
+    /// <summary>The id of its PID.</summary>
+    string Id { get; }
+
     /// <summary>
     /// The actor that handles a connection, by the connection's PID; null where connections are actors themselves. Called on the
     /// connection's poller's thread.

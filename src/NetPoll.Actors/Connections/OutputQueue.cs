@@ -26,11 +26,14 @@ internal class OutputQueue
 
     internal bool IsEmpty => _count == 0;
 
+    /// <summary>When the oldest of these bytes was appended, to the segment; 0 without any.</summary>
+    internal long OldestAt => _count == 0 ? 0 : _segments[_first].AppendedAt;
+
     /// <summary>Whether it once held so much that keeping it would be a waste.</summary>
     internal bool HasGrown => _segments.Length > 16 * InitialCapacity;
 
     /// <summary>Copies bytes to the end.</summary>
-    internal void Append(ReadOnlySpan<byte> bytes)
+    internal void Append(ReadOnlySpan<byte> bytes, long now)
     {
         Bytes += bytes.Length;
         while (!bytes.IsEmpty)
@@ -41,18 +44,18 @@ internal class OutputQueue
                 int length = Math.Min(bytes.Length, buffer.Length);
                 bytes[..length].CopyTo(buffer);
                 bytes = bytes[length..];
-                Add(new Segment(buffer, payload: null, length));
+                Add(new Segment(buffer, payload: null, length, now));
             }
         }
     }
 
     /// <summary>Puts a payload at the end, and holds a reference to it until it is sent.</summary>
-    internal void Append(SharedPayload payload)
+    internal void Append(SharedPayload payload, long now)
     {
         if (payload.Length > 0)
         {
             Bytes += payload.Length;
-            Add(new Segment(buffer: null, payload.Share(), payload.Length));
+            Add(new Segment(buffer: null, payload.Share(), payload.Length, now));
         }
     }
 
@@ -164,12 +167,15 @@ internal class OutputQueue
 
     private struct Segment
     {
-        internal Segment(byte[]? buffer, SharedPayload? payload, int length)
+        internal Segment(byte[]? buffer, SharedPayload? payload, int length, long appendedAt)
         {
+            AppendedAt = appendedAt;
             Buffer = buffer;
             Payload = payload;
             Length = length;
         }
+
+        internal long AppendedAt { get; }
 
         internal byte[]? Buffer { get; }
 

@@ -1,4 +1,5 @@
 using NetPoll.Actors.Connections;
+using NetPoll.Actors.Diagnostics;
 using NetPoll.Actors.Groups;
 using NetPoll.Actors.Pollers;
 using NetPoll.Core.Scheduling;
@@ -117,6 +118,7 @@ public sealed class ConnectionGroup
         ArgumentNullException.ThrowIfNull(payload);
         Connection? excluded = except is null ? null : Find(except);
         Sequence++;
+        ActorMetrics.Published(_system.NetPoll());
         for (int index = 0; index < _pollers.Length; index++)
         {
             if (Volatile.Read(ref _memberCounts[index]) > 0)

@@ -118,7 +118,8 @@ internal sealed class AddressTable
                 return RefusalReason.NetworkConcurrency;
             }
 
-            return Math.Max(use.FullAt, now) + _perToken - now > _perBucket ? RefusalReason.NetworkRate : null;
+            // Another poller may have come with a later reading of the clock: without a rate that must not look like an empty bucket.
+            return _perToken > 0 && Math.Max(use.FullAt, now) + _perToken - now > _perBucket ? RefusalReason.NetworkRate : null;
         }
 
         internal NetworkUse Enter(IPAddress address, long now)

@@ -22,6 +22,9 @@ internal sealed class LimitedConnectionOwner : IConnectionOwner
     public ActorSystem System => _listener.System;
 
     /// <inheritdoc/>
+    public string Id => _listener.Id;
+
+    /// <inheritdoc/>
     public Func<PID, PID>? HandlerOf => _listener.HandlerOf;
 
     /// <inheritdoc/>

@@ -43,6 +43,9 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     public ActorSystem System => _extension.System;
 
     /// <inheritdoc/>
+    public string Id { get; }
+
+    /// <inheritdoc/>
     public Func<PID, PID>? HandlerOf { get; init; }
 
     /// <inheritdoc/>
@@ -50,8 +53,6 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
 
     /// <inheritdoc/>
     public ConnectionOptions ConnectionOptions { get; }
-
-    internal string Id { get; }
 
     internal IPEndPoint EndPoint { get; }
 
@@ -61,6 +62,10 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     /// <summary>Whether it accepts on every poller, or will when it is resumed. Any thread.</summary>
     internal bool IsAccepting => Array.Exists(_acceptors, static acceptor => acceptor.IsAccepting)
         && Array.TrueForAll(_acceptors, static acceptor => acceptor.IsAccepting || acceptor.IsLeftOut);
+
+    internal long Accepted => Volatile.Read(ref _accepted);
+
+    internal long Active => _connections.Live;
 
     internal int Backlog { get; }
 
@@ -92,7 +97,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         switch (context.Message)
         {
             case GetListenerStatistics:
-                context.Respond(new ListenerStatistics(Volatile.Read(ref _accepted), _connections.Live) { Refused = Refusals.Counts, IsPaused = _isPaused });
+                context.Respond(new ListenerStatistics(Accepted, Active) { Refused = Refusals.Counts, IsPaused = _isPaused });
                 break;
 
             case PauseAccepting:

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using NetPoll.Actors.Connections;
+using NetPoll.Actors.Diagnostics;
 using NetPoll.Actors.Groups;
 using NetPoll.Core;
 using NetPoll.Core.Scheduling;
@@ -61,6 +62,9 @@ internal sealed class ActorPoller : IPollerWork
 
     /// <summary>The connection whose turn runs.</summary>
     internal Connection? Current { get; set; }
+
+    /// <summary>What its connections have moved.</summary>
+    internal Traffic Traffic { get; } = new();
 
     /// <summary>The connections that live here.</summary>
     internal ConnectionList Connections { get; } = new();

@@ -1,11 +1,12 @@
+using NetPoll.Actors.Diagnostics;
 using Proto;
 
 namespace NetPoll.Actors.Pollers;
 
 /// <summary>A poller as an actor: parent and supervisor of the connections that live on its thread.</summary>
 /// <remarks>
-/// PID <c>netpoll/poller-n</c>. Answers <see cref="GetPollerSnapshot"/> and <see cref="DrainPoller"/>. A connection whose handler throws is
-/// stopped, and no other is touched.
+/// PID <c>netpoll/poller-n</c>. Answers <see cref="GetPollerSnapshot"/> and <see cref="DrainPoller"/>, and for its own connections
+/// <see cref="GetConnections"/> and <see cref="CloseConnections"/>. A connection whose handler throws is stopped, and no other is touched.
 /// </remarks>
 internal sealed class PollerActor : IActor
 {
@@ -23,6 +24,10 @@ internal sealed class PollerActor : IActor
         {
             case GetPollerSnapshot:
                 context.Respond(_home.Poller.Snapshot());
+                break;
+
+            case GetConnections or CloseConnections:
+                _ = ConnectionTableActor.TryAnswer(context, [_home]);
                 break;
 
             case DrainPoller drain:

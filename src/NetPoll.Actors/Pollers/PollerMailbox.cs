@@ -55,6 +55,9 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     /// <inheritdoc/>
     IPollerWork? IPollerWork.Next { get; set; }
 
+    /// <summary>Its actor's PID; null before there is an actor and after it has stopped. Any thread.</summary>
+    internal virtual PID? Pid => (Volatile.Read(ref _invoker) as IInfoContext)?.Self;
+
     /// <summary>The poller on whose thread the turns run.</summary>
     internal ActorPoller Home => Volatile.Read(ref _home);
 

@@ -1,6 +1,8 @@
+using System.Net;
 using System.Net.Sockets;
 using NetPoll.Actors.Tests.Support;
 using NetPoll.Tests;
+using Proto;
 
 namespace NetPoll.Actors.Tests.Connections;
 
@@ -44,6 +46,32 @@ public sealed class ConnectionAllocationTests : IAsyncDisposable
         using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
 
         await ExpectNothingAllocatedAsync(peer.Socket, inFlight: 4);
+    }
+
+    [Fact]
+    public async Task An_echo_through_a_plain_actor_allocates_its_two_messages_and_the_bytes_that_it_owns()
+    {
+        // Two messages, their places in two mailboxes, and an array: 216 now, and nothing that grows with what else there is.
+        const int MostPerEcho = 240;
+        PID handler = _server.System.Root.Spawn(Props.FromFunc(static context =>
+        {
+            if (context.Message is Received received)
+            {
+                context.Send(received.Connection, new Write(received.Bytes));
+            }
+
+            return Task.CompletedTask;
+        }).OnPoller(PollerChoice.At(0)));
+        Listener listener = await _server.NetPoll.ListenAsync("handled", new IPEndPoint(IPAddress.Loopback, 0), handler).Soon();
+        using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
+        await EchoAsync(peer.Socket, WarmUp, inFlight: 1);
+
+        long before = await AllocatedAsync();
+        await EchoAsync(peer.Socket, Echoes, inFlight: 1);
+        long allocated = await AllocatedAsync() - before;
+
+        TestContext.Current.TestOutputHelper?.WriteLine($"{(double)allocated / Echoes} bytes for each echo.");
+        Assert.InRange((double)allocated / Echoes, Size, MostPerEcho);
     }
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();

@@ -15,7 +15,7 @@ public sealed class OutputQueueTests
     {
         for (int number = 0; number < 100; number++)
         {
-            _queue.Append([(byte)number]);
+            _queue.Append([(byte)number], now: 0);
         }
 
         Assert.Equal(100, _queue.Bytes);
@@ -32,9 +32,9 @@ public sealed class OutputQueueTests
     public void Bytes_and_payloads_keep_their_order_and_leave_with_one_call()
     {
         using SharedPayload payload = SharedPayload.Copy("payload"u8);
-        _queue.Append("before "u8);
-        _queue.Append(payload);
-        _queue.Append(" after"u8);
+        _queue.Append("before "u8, now: 0);
+        _queue.Append(payload, now: 0);
+        _queue.Append(" after"u8, now: 0);
 
         _queue.WriteOnce(_transport);
 
@@ -46,8 +46,8 @@ public sealed class OutputQueueTests
     public void What_is_taken_in_part_goes_on_where_it_stopped()
     {
         using SharedPayload payload = SharedPayload.Copy("world"u8);
-        _queue.Append("hello "u8);
-        _queue.Append(payload);
+        _queue.Append("hello "u8, now: 0);
+        _queue.Append(payload, now: 0);
         _transport.Takes = static _ => 1;
 
         for (int left = 10; left >= 0; left--)
@@ -63,7 +63,7 @@ public sealed class OutputQueueTests
     [Fact]
     public void A_full_buffer_and_an_error_leave_everything_where_it_is()
     {
-        _queue.Append("hello"u8);
+        _queue.Append("hello"u8, now: 0);
         _transport.Takes = static _ => -1;
 
         Assert.True(_queue.WriteOnce(_transport).WouldBlock);
@@ -77,12 +77,12 @@ public sealed class OutputQueueTests
     [Fact]
     public void What_is_appended_behind_a_part_that_was_sent_comes_after_it()
     {
-        _queue.Append("hello"u8);
+        _queue.Append("hello"u8, now: 0);
         _transport.Takes = static _ => 2;
         _queue.WriteOnce(_transport);
         _transport.Takes = static offered => offered;
 
-        _queue.Append(" world"u8);
+        _queue.Append(" world"u8, now: 0);
         _queue.WriteOnce(_transport);
 
         Assert.Equal("hello world"u8, _transport.Written);
@@ -94,7 +94,7 @@ public sealed class OutputQueueTests
         for (int number = 0; number < 40; number++)
         {
             using SharedPayload payload = SharedPayload.Copy([(byte)number]);
-            _queue.Append(payload);
+            _queue.Append(payload, now: 0);
         }
 
         while (!_queue.IsEmpty)
@@ -111,7 +111,7 @@ public sealed class OutputQueueTests
     public void A_payload_is_held_until_its_last_byte_is_taken()
     {
         SharedPayload payload = SharedPayload.Copy("ab"u8);
-        _queue.Append(payload);
+        _queue.Append(payload, now: 0);
         payload.Dispose();
         _transport.Takes = static _ => 1;
 
@@ -126,9 +126,9 @@ public sealed class OutputQueueTests
     public void Clearing_gives_everything_back_and_the_queue_can_be_used_again()
     {
         SharedPayload payload = SharedPayload.Copy("ab"u8);
-        _queue.Append("x"u8);
-        _queue.Append(payload);
-        _queue.Append(payload);
+        _queue.Append("x"u8, now: 0);
+        _queue.Append(payload, now: 0);
+        _queue.Append(payload, now: 0);
         payload.Dispose();
         _transport.Takes = static _ => 2;
         _queue.WriteOnce(_transport);
@@ -138,7 +138,7 @@ public sealed class OutputQueueTests
         Assert.True(_queue.IsEmpty);
         Assert.Equal(0, _queue.Bytes);
         _transport.Takes = static offered => offered;
-        _queue.Append("yz"u8);
+        _queue.Append("yz"u8, now: 0);
         _queue.WriteOnce(_transport);
 
         Assert.Equal("xayz"u8, _transport.Written);
@@ -148,8 +148,8 @@ public sealed class OutputQueueTests
     public void Nothing_is_not_queued()
     {
         using SharedPayload nothing = SharedPayload.Copy([]);
-        _queue.Append(ReadOnlySpan<byte>.Empty);
-        _queue.Append(nothing);
+        _queue.Append(ReadOnlySpan<byte>.Empty, now: 0);
+        _queue.Append(nothing, now: 0);
 
         Assert.True(_queue.IsEmpty);
     }
@@ -177,12 +177,12 @@ public sealed class OutputQueueTests
                 expected.AddRange(bytes);
                 if (random.Next(2) == 0)
                 {
-                    _queue.Append(bytes);
+                    _queue.Append(bytes, now: 0);
                 }
                 else
                 {
                     SharedPayload payload = SharedPayload.Copy(bytes);
-                    _queue.Append(payload);
+                    _queue.Append(payload, now: 0);
                     payload.Dispose();
                     payloads.Add(payload);
                 }

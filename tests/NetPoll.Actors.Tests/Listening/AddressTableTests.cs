@@ -30,6 +30,15 @@ public sealed class AddressTableTests
     }
 
     [Fact]
+    public void Without_a_rate_one_whose_clock_was_read_a_moment_earlier_is_no_intruder()
+    {
+        AddressTable table = Table(new AddressLimit { MaxConcurrent = 2 });
+
+        _ = Admitted(table, One, 5 * Second);
+        _ = Admitted(table, One, (5 * Second) - 1);
+    }
+
+    [Fact]
     public void A_network_may_come_so_often_at_once_and_then_evenly()
     {
         AddressTable table = Table(new AddressLimit { MaxPerInterval = 3, Interval = TimeSpan.FromSeconds(60) });

@@ -141,6 +141,14 @@ internal sealed class ScriptedConnection : ConnectionActor
         return order.Done.Soon();
     }
 
+    /// <summary>Asks in a turn of this connection, from outside, and waits for the answer.</summary>
+    public async Task<T> Ask<T>(Func<ScriptedConnection, T> question)
+    {
+        T answer = default!;
+        await Do(connection => answer = question(connection));
+        return answer;
+    }
+
     protected override void OnConnected()
     {
         Pid = base.Context.Self;
