@@ -3,6 +3,7 @@ using System.Net;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using NetPoll.Actors;
+using Proto;
 
 namespace NetPoll.Hosting;
 
@@ -61,6 +62,21 @@ public sealed class NetPollBuilder
             endPoint,
             (services, netPoll, options) => netPoll.ListenAsync(name, endPoint, () => factory(services), options),
             configure);
+    }
+
+    /// <summary>Adds a listener whose connections are handled by a plain actor, by messages.</summary>
+    /// <param name="name">Its PID is <c>netpoll/listener-</c> and this; <see cref="NetPollExtension.FindListener"/> finds it.</param>
+    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <param name="handler">
+    /// Gives the actor that gets the events of every connection, perhaps a new one. Called once, when the host has started; when the actor
+    /// stops the connections are reset.
+    /// </param>
+    /// <param name="configure">Changes the options.</param>
+    /// <exception cref="ArgumentException">There is a listener of that name.</exception>
+    public NetPollBuilder Listen(string name, IPEndPoint endPoint, Func<IServiceProvider, PID> handler, Action<ListenerOptions>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(handler);
+        return Add(name, endPoint, (services, netPoll, options) => netPoll.ListenAsync(name, endPoint, handler(services), options), configure);
     }
 
     private NetPollBuilder Add(string name, IPEndPoint endPoint, ListenerStart start, Action<ListenerOptions>? configure)

@@ -4,6 +4,7 @@ using NetPoll.Actors;
 using NetPoll.Actors.Tests.Support;
 using NetPoll.Hosting.Tests.Support;
 using NetPoll.Tests;
+using Proto;
 
 namespace NetPoll.Hosting.Tests;
 
@@ -52,7 +53,7 @@ public sealed class InjectionTests
         });
         using Peer peer = await host.ConnectAsync("grenade");
         string id = await peer.ReceiveTextAsync("netpoll/listener-grenade/1".Length);
-        Proto.PID connection = Proto.PID.FromAddress(host.System.Address, id);
+        PID connection = PID.FromAddress(host.System.Address, id);
 
         await host.System.Root.StopAsync(connection).Soon();
 
@@ -136,6 +137,28 @@ public sealed class InjectionTests
         peer.CloseWrite();
 
         await Eventually.Equal("what the connection noted", "closed: Peer", () => journal.Entries.SingleOrDefault());
+    }
+
+    [Fact]
+    public async Task A_plain_actor_can_handle_the_connections()
+    {
+        await using TestHost host = await TestHost.StartAsync(static services => services.AddNetPoll(static options => options.DrainTimeout = TimeSpan.Zero).Listen(
+            "handled",
+            TestHost.AnyPort,
+            static provider => provider.GetRequiredService<ActorSystem>().Root.Spawn(Props.FromFunc(static context =>
+            {
+                if (context.Message is Received received)
+                {
+                    context.Send(received.Connection, new Write(received.Bytes));
+                }
+
+                return Task.CompletedTask;
+            }))));
+        using Peer peer = await host.ConnectAsync("handled");
+
+        await peer.SendAsync("hello");
+
+        Assert.Equal("hello", await peer.ReceiveTextAsync(5));
     }
 
     private static Task<TestHost> StartTicketsAsync(Journal journal) => TestHost.StartAsync(services =>

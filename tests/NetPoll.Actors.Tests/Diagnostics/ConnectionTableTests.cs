@@ -2,6 +2,7 @@ using Microsoft.Extensions.Time.Testing;
 using NetPoll.Actors.Tests.Support;
 using NetPoll.Core;
 using NetPoll.Tests;
+using Proto;
 
 namespace NetPoll.Actors.Tests.Diagnostics;
 
@@ -41,6 +42,45 @@ public sealed class ConnectionTableTests : IAsyncDisposable
         Assert.Equal((0, TimeSpan.Zero, false, 0), (info.OutputBytes, info.OldestUnsent, info.IsClosing, info.QueuedMessages));
         ConnectionInfo quiet = Assert.Single(table.Connections, row => row.Pid.Equals(second.Pid));
         Assert.Equal((0, 0, 0, 0), (quiet.BytesReceived, quiet.BytesSent, quiet.MessagesReceived, quiet.MessagesSent));
+    }
+
+    [Fact]
+    public async Task Frames_count_as_messages_however_they_came()
+    {
+        Listener listener = await _server.ListenAsync(static () => new LineEcho());
+        using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
+
+        await peer.SendAsync("one\ntwo\nthree\n");
+        Assert.Equal("one,two,three,", await peer.ReceiveTextAsync(14));
+
+        ConnectionInfo row = Assert.Single((await AskAsync(new GetConnections())).Connections);
+        Assert.Equal((14, 14, 3, 3), (row.BytesReceived, row.BytesSent, row.MessagesReceived, row.MessagesSent));
+    }
+
+    [Fact]
+    public async Task A_connection_that_a_plain_actor_handles_is_there_too()
+    {
+        PID handler = _server.System.Root.Spawn(Props.FromFunc(static context =>
+        {
+            if (context.Message is Received received)
+            {
+                context.Send(received.Connection, new Write(received.Bytes));
+            }
+
+            return Task.CompletedTask;
+        }));
+        Listener listener = await _server.NetPoll.ListenAsync("handled", new(System.Net.IPAddress.Loopback, 0), handler).Soon();
+        using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
+        await peer.SendAsync("hello");
+        Assert.Equal("hello", await peer.ReceiveTextAsync(5));
+
+        ConnectionInfo row = Assert.Single((await AskAsync(new GetConnections())).Connections);
+        ConnectionsClosing closing = await CloseAsync(new CloseConnections(other => other.Pid.Equals(row.Pid)));
+
+        Assert.Equal(listener.Pid.Id + "/1", row.Pid.Id);
+        Assert.Equal((5, 5, 1, 1), (row.BytesReceived, row.BytesSent, row.MessagesReceived, row.MessagesSent));
+        Assert.Equal(1, closing.Count);
+        Assert.Empty(await peer.ReceiveToEndAsync());
     }
 
     [Fact]
@@ -246,4 +286,13 @@ public sealed class ConnectionTableTests : IAsyncDisposable
 
     private Task<ConnectionsClosing> CloseAsync(CloseConnections order) =>
         _server.System.Root.RequestAsync<ConnectionsClosing>(_server.NetPoll.ConnectionTable, order, TestContext.Current.CancellationToken).Soon();
+
+    private sealed class LineEcho : LineConnectionActor
+    {
+        protected override Task OnLine(ReadOnlySpan<byte> line)
+        {
+            Send([.. line, (byte)',']);
+            return Task.CompletedTask;
+        }
+    }
 }
