@@ -215,7 +215,7 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         long unsent = OutputBytes;
         CloseDescriptor(reset);
         _pendingClose = null;
-        _handler?.Closed(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
+        TellOfEnd(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
     }
 
     // For an end that was asked for, while the handler awaits: no turn comes before its task has ended. Posted, since the caller may be
@@ -255,8 +255,14 @@ internal sealed partial class Connection : PollerMailbox, IPollWaiter
         if (_pendingClose is { } pending)
         {
             _pendingClose = null;
-            _handler?.Closed(new ConnectionClosed(pending.Reason, pending.Exception, BytesReceived, BytesSent, pending.BytesUnsent));
+            TellOfEnd(new ConnectionClosed(pending.Reason, pending.Exception, BytesReceived, BytesSent, pending.BytesUnsent));
         }
+    }
+
+    private void TellOfEnd(ConnectionClosed closed)
+    {
+        _handler?.Closed(closed);
+        _owner.ConnectionEnded(closed);
     }
 
     // What a verb changed outside a turn takes effect in one; inside, at the turn's end.

@@ -16,4 +16,9 @@ internal interface IConnectionOwner
 
     /// <summary>A connection's descriptor is gone. Any poller's thread.</summary>
     void ConnectionClosed();
+
+    /// <summary>A connection has ended, and its actor knows. Its poller's thread; must not throw.</summary>
+    void ConnectionEnded(ConnectionClosed closed)
+    {
+    }
 }
