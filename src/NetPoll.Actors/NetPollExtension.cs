@@ -17,7 +17,7 @@ namespace NetPoll.Actors;
 /// Stop it by <see cref="ShutdownAsync"/> before the actor system: Proto.Actor's own shutdown stops no actor. If the system goes away first,
 /// the descriptors are closed all the same, and no handler is told.
 /// </remarks>
-public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, IAsyncDisposable
+public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExtension>, IAsyncDisposable
 {
     private readonly PollerGroup _group;
     private readonly CancellationTokenRegistration _onSystemShutdown;
@@ -259,6 +259,7 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
 
     private async Task DrainAsync(ListenerActor[] listeners, TimeSpan drain, CancellationToken cutShort)
     {
+        await StopConnectingAsync().ConfigureAwait(false);
         await Task.WhenAll(listeners.Select(static listener => listener.StopAcceptingAsync())).ConfigureAwait(false);
         await Task.WhenAll(listeners.Select(static listener => listener.RefuseWaitingAsync())).ConfigureAwait(false);
         await ForEachConnectionAsync(static connection => connection.RequestShutdown()).ConfigureAwait(false);
@@ -330,6 +331,7 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
             listeners = [.. _listeners];
         }
 
+        _ = _stopping.CancelAsync();
         foreach (ListenerActor listener in listeners)
         {
             _ = listener.StopAcceptingAsync();

@@ -200,6 +200,15 @@ public sealed class NetConnection : IAsyncDisposable, IDisposable
         return new ValueTask(_fd.CloseAsync());
     }
 
+    /// <summary>Ends this connection and gives its open socket to a layer above; null when it is closed already.</summary>
+    internal Task<PollableSocket?> DetachAsync()
+    {
+#pragma warning disable CA1816 // It ends here, as by a dispose.
+        GC.SuppressFinalize(this);
+#pragma warning restore CA1816
+        return _fd.DetachAsync();
+    }
+
     private static int Seconds(TimeSpan value, string name)
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(value, TimeSpan.Zero, name);

@@ -274,6 +274,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     {
         ActorMetrics.ConnectionClosed(this, closed.Reason);
         _handler?.Closed(closed);
+        _owner.ConnectionEnded(closed);
     }
 
     // What a verb changed outside a turn takes effect in one; inside, at the turn's end.

@@ -31,6 +31,7 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
     private Connection? _connection;
     private IContext? _context;
     private Exception? _failure;
+    private Action<ConnectionClosed>? _atEnd;
 
     /// <summary>The actor's context. From the first callback on; in this actor's own callbacks only.</summary>
     protected IContext Context => _context ?? throw NotConnected();
@@ -63,7 +64,8 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
     /// <summary>Whether it is a framed form: its messages are frames, and its handlers may await.</summary>
     private protected virtual bool TakesFrames => false;
 
-    private Connection Connection => _connection ?? throw NotConnected();
+    /// <summary>The framework's object.</summary>
+    internal Connection Connection => _connection ?? throw NotConnected();
 
     /// <inheritdoc/>
     bool IConnectionHandler.CountsMessages => TakesFrames;
@@ -74,6 +76,9 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
         ArgumentNullException.ThrowIfNull(context);
         return Dispatch(context, context.Message);
     }
+
+    /// <summary>For helpers that belong to the connection: they are told of its end, before <see cref="OnClosed"/>. Must not throw.</summary>
+    internal void AtEnd(Action<ConnectionClosed> action) => _atEnd += action;
 
     /// <inheritdoc/>
     bool IConnectionHandler.MayAwaitBytes => TakesFrames;
@@ -127,6 +132,7 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
 
         try
         {
+            _atEnd?.Invoke(closed);
             OnClosed(closed);
         }
 #pragma warning disable CA1031 // An exception here would keep the watchers from being told.

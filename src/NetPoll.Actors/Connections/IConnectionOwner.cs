@@ -8,7 +8,7 @@ internal interface IConnectionOwner
     /// <summary>The actor system.</summary>
     ActorSystem System { get; }
 
-    /// <summary>The id of its PID.</summary>
+    /// <summary>The id of its PID, by which figures are told apart.</summary>
     string Id { get; }
 
     /// <summary>
@@ -25,4 +25,9 @@ internal interface IConnectionOwner
 
     /// <summary>A connection's descriptor is gone. Any poller's thread.</summary>
     void ConnectionClosed();
+
+    /// <summary>A connection has ended, and its actor knows. Its poller's thread; must not throw.</summary>
+    void ConnectionEnded(ConnectionClosed closed)
+    {
+    }
 }

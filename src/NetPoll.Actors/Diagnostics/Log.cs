@@ -47,4 +47,13 @@ internal static partial class Log
 
     [LoggerMessage(132, LogLevel.Error, "Accepting what waited on {EndPoint} when it stopped failed with {Error} (errno {NativeError}); some clients are not served")]
     internal static partial void AcceptFailedAtStop(ILogger logger, EndPoint? endPoint, System.Net.Sockets.SocketError error, int nativeError);
+
+    [LoggerMessage(140, LogLevel.Information, "{Connector} is connected to {EndPoint}, at attempt {Attempt}")]
+    internal static partial void Connected(ILogger logger, string connector, EndPoint endPoint, int attempt);
+
+    [LoggerMessage(141, LogLevel.Warning, "{Connector} could not connect to {EndPoint}, at attempt {Attempt}")]
+    internal static partial void AttemptFailed(ILogger logger, Exception exception, string connector, EndPoint endPoint, int attempt);
+
+    [LoggerMessage(142, LogLevel.Information, "{Connector} has lost its connection to {EndPoint}: {Reason}")]
+    internal static partial void ConnectionLost(ILogger logger, string connector, EndPoint endPoint, CloseReason reason);
 }

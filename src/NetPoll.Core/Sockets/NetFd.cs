@@ -12,6 +12,9 @@ internal sealed partial class NetFd : IDescriptorUser
     private readonly TaskCompletionSource _destroyed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private FdMutex _mutex;
 
+    // Set by the one who detaches, while he holds a reference: whoever destroys comes after him.
+    private bool _keepsSocket;
+
     private NetFd(Poller poller, PollableSocket socket, PollDescriptor descriptor)
     {
         Poller = poller;
@@ -66,6 +69,26 @@ internal sealed partial class NetFd : IDescriptorUser
         }
 
         return _destroyed.Task;
+    }
+
+    /// <summary>Closes as <see cref="CloseAsync"/> does, but gives the open socket back, which no poller watches any more.</summary>
+    /// <returns>The caller's from here on; null when somebody else has closed it.</returns>
+    internal async Task<PollableSocket?> DetachAsync()
+    {
+        if (!_mutex.AddReferenceAndClose())
+        {
+            return null;
+        }
+
+        _keepsSocket = true;
+        Poller.Evict(Descriptor);
+        if (_mutex.RemoveReference())
+        {
+            Destroy();
+        }
+
+        await _destroyed.Task.ConfigureAwait(false);
+        return _socket;
     }
 
     /// <summary>Sets a deadline. Go: <c>setDeadlineImpl</c>.</summary>
@@ -203,7 +226,11 @@ internal sealed partial class NetFd : IDescriptorUser
     private void Destroy()
     {
         Poller.Release(Descriptor);
-        _ = _socket.Close();
+        if (!_keepsSocket)
+        {
+            _ = _socket.Close();
+        }
+
         _destroyed.SetResult();
     }
 }

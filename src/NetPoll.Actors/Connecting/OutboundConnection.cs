@@ -1,0 +1,199 @@
+using System.Net;
+using System.Net.Sockets;
+using NetPoll.Actors.Connections;
+using NetPoll.Actors.Pollers;
+using NetPoll.Core;
+using NetPoll.Core.Backends;
+using Proto;
+
+namespace NetPoll.Actors.Connecting;
+
+/// <summary>One outbound connection, from its first packet to its end: dials, makes the actor, and tells who asked for it how it ended.</summary>
+internal sealed class OutboundConnection : IConnectionOwner
+{
+    private readonly NetPollExtension _extension;
+    private readonly EndPoint _endPoint;
+    private readonly ConnectOptions _options;
+    private readonly string _id;
+    private readonly Action<ConnectionClosed>? _ended;
+
+    private Connection? _connection;
+    private int _isStopped;
+    private int _isTold;
+    // Words    the connection once it is there; whether it was stopped; whether the connection was told so.
+    // Writers  its poller's thread, once; any thread, by exchange; whoever tells, by exchange.
+    // Race     the connection is made while it is stopped.
+    // Order    make: exchange the connection in, then read the stop. stop: exchange it in, then read the connection. Both have a full fence
+    //          between store and load, so at least one sees the other; the third word lets one of them tell.
+    // Proof    ConnectorTests.
+
+    /// <param name="extension">Whose pollers.</param>
+    /// <param name="endPoint">An address, or a host and a port.</param>
+    /// <param name="props">The actor's.</param>
+    /// <param name="options">Validated.</param>
+    /// <param name="id">The PID's.</param>
+    /// <param name="ended">Told, on a poller's thread, when the connection has ended and its actor knows.</param>
+    internal OutboundConnection(NetPollExtension extension, EndPoint endPoint, Props props, ConnectOptions options, string id, Action<ConnectionClosed>? ended = null)
+    {
+        _extension = extension;
+        _endPoint = endPoint;
+        _options = options;
+        _id = id;
+        _ended = ended;
+        Props = props;
+    }
+
+    /// <inheritdoc/>
+    public ActorSystem System => _extension.System;
+
+    /// <summary>Without the number: the connector's, or that of all that were asked for once.</summary>
+    public string Id => _id[.._id.LastIndexOf('/')];
+
+    /// <inheritdoc/>
+    public Func<PID, PID>? HandlerOf => null;
+
+    /// <inheritdoc/>
+    public Props Props { get; }
+
+    /// <inheritdoc/>
+    public ConnectionOptions ConnectionOptions => _options.Connections;
+
+    /// <inheritdoc/>
+    public void ConnectionClosed() => _extension.Connections.Leave();
+
+    /// <inheritdoc/>
+    public void ConnectionEnded(ConnectionClosed closed) => _ended?.Invoke(closed);
+
+    /// <summary>Connects, once.</summary>
+    /// <returns>The connection's PID.</returns>
+    /// <exception cref="IOException">Refused, unreachable, unknown: the message names the end point, the inner exception is the system's error.</exception>
+    /// <exception cref="DeadlineExceededException">The timeout has passed.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">NetPoll stops.</exception>
+    internal async Task<PID> ConnectAsync(CancellationToken cancellationToken)
+    {
+        // Both are about the thread that asks, which the first await may leave.
+        ActorPoller? caller = ActorPoller.OfCurrentThread;
+        ActorPoller? chosen = _options.Poller?.Choose(System);
+        using CancellationTokenSource any = CancellationTokenSource.CreateLinkedTokenSource(_extension.Stopping, cancellationToken);
+        try
+        {
+            NetConnection dialed = await DialAsync(any.Token).ConfigureAwait(false);
+            PollableSocket socket = await dialed.DetachAsync().ConfigureAwait(false)
+                ?? throw new ObjectDisposedException(nameof(NetPollExtension));
+            return await SpawnAsync(chosen ?? ChooseHome(caller), socket, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException && _extension.IsStopping)
+        {
+            throw new ObjectDisposedException(nameof(NetPollExtension), exception);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException($"connect {_endPoint}: cancelled.", cancellationToken);
+        }
+    }
+
+    /// <summary>
+    /// A connection that is there, or comes from an attempt whose token was cancelled too late, is told as by a shutdown. Any thread; harmless
+    /// when it has ended.
+    /// </summary>
+    internal void Stop()
+    {
+        Interlocked.Exchange(ref _isStopped, 1);
+        TellShutdown(Volatile.Read(ref _connection));
+    }
+
+    private async Task<NetConnection> DialAsync(CancellationToken cancellationToken)
+    {
+        NetDialer dialer = new()
+        {
+            Timeout = _options.ConnectTimeout,
+            FallbackDelay = _options.FallbackDelay,
+            LocalEndPoint = _options.LocalEndPoint,
+            Group = _extension.Group,
+        };
+        dialer.Resolver = _options.Resolver ?? dialer.Resolver;
+        if (_endPoint is IPEndPoint address)
+        {
+            return await dialer.ConnectAsync(address, cancellationToken).ConfigureAwait(false);
+        }
+
+        DnsEndPoint host = (DnsEndPoint)_endPoint;
+        if (host.AddressFamily != AddressFamily.Unspecified)
+        {
+            Func<string, CancellationToken, Task<IPAddress[]>> resolver = dialer.Resolver;
+            dialer.Resolver = async (name, token) =>
+                Array.FindAll(await resolver(name, token).ConfigureAwait(false), found => found.AddressFamily == host.AddressFamily);
+        }
+
+        try
+        {
+            return await dialer.ConnectAsync(host.Host, host.Port, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is SocketException or IOException)
+        {
+            throw new IOException($"connect {host.Host}:{host.Port}: {exception.Message}", exception.InnerException ?? exception);
+        }
+    }
+
+    private ActorPoller ChooseHome(ActorPoller? caller) =>
+        caller is { IsDraining: false } && ReferenceEquals(caller.Extension, _extension) ? caller : _extension.NextHome();
+
+    // In a turn of its own poller: a producer runs on the spawner's thread, and the connection must be whole before its first event.
+    private Task<PID> SpawnAsync(ActorPoller home, PollableSocket socket, CancellationToken cancellationToken)
+    {
+        TaskCompletionSource<PID> spawned = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        home.Poller.Post(() =>
+        {
+            try
+            {
+                spawned.SetResult(Spawn(home, socket, cancellationToken));
+            }
+#pragma warning disable CA1031 // Whoever awaits the connection gets it: mostly the user's constructor threw.
+            catch (Exception exception)
+#pragma warning restore CA1031
+            {
+                spawned.SetException(exception);
+            }
+        });
+        return spawned.Task;
+    }
+
+    private PID Spawn(ActorPoller home, PollableSocket socket, CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested || _extension.IsStopping || home.IsDraining)
+        {
+            // Whoever stops has told the connections that there were: this one would never learn of it.
+            _ = socket.Close();
+            cancellationToken.ThrowIfCancellationRequested();
+            throw new ObjectDisposedException(home.Pid.Id, $"connect {_endPoint}: the poller takes no connections any more.");
+        }
+
+        SocketSetup.Prepare(socket, _options.Connections);
+        _ = _extension.Connections.TryEnter();
+        IoResult result = Connection.Spawn(home, socket, this, _id);
+        if (!result.IsSuccess)
+        {
+            ConnectionClosed();
+            throw result.ToException($"connect {_endPoint}");
+        }
+
+        PID pid = PID.FromAddress(System.Address, _id);
+        Connection connection = System.ProcessRegistry.Get(pid) as Connection ?? throw new ObjectDisposedException(nameof(ActorSystem));
+        Interlocked.Exchange(ref _connection, connection);
+        if (Volatile.Read(ref _isStopped) != 0)
+        {
+            TellShutdown(connection);
+        }
+
+        return pid;
+    }
+
+    private void TellShutdown(Connection? connection)
+    {
+        if (connection is not null && Interlocked.Exchange(ref _isTold, 1) == 0)
+        {
+            connection.RequestShutdown();
+        }
+    }
+}
