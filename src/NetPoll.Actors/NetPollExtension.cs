@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
+using NetPoll.Actors.Connections;
 using NetPoll.Actors.Listening;
 using NetPoll.Actors.Pollers;
 using NetPoll.Core;
@@ -40,6 +41,7 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
             options.Pollers.Logger = options.Logger;
         }
 
+        OutputBudget = new OutputBudget(options.MaxOutputBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4);
         _group = new PollerGroup(options.Pollers);
         _group.Start();
         Homes = [.. _group.Pollers.Select(poller => new ActorPoller(this, poller))];
@@ -63,6 +65,9 @@ public sealed class NetPollExtension : IActorSystemExtension<NetPollExtension>, 
     internal ActorSystem System { get; }
 
     internal NetPollOptions Options { get; }
+
+    /// <summary>The unsent output of all connections.</summary>
+    internal OutputBudget OutputBudget { get; }
 
     internal ActorPoller[] Homes { get; }
 
