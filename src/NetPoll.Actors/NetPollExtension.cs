@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
+using NetPoll.Actors.Connections;
 using NetPoll.Actors.Diagnostics;
 using NetPoll.Actors.Listening;
 using NetPoll.Actors.Pollers;
@@ -41,6 +42,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
             options.Pollers.Logger = options.Logger;
         }
 
+        OutputBudget = new OutputBudget(options.MaxOutputBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4);
         _group = new PollerGroup(options.Pollers);
         _group.Start();
         Homes = [.. _group.Pollers.Select(poller => new ActorPoller(this, poller))];
@@ -69,6 +71,9 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     internal ActorSystem System { get; }
 
     internal NetPollOptions Options { get; }
+
+    /// <summary>The unsent output of all connections.</summary>
+    internal OutputBudget OutputBudget { get; }
 
     internal ActorPoller[] Homes { get; }
 

@@ -18,6 +18,13 @@ public sealed class NetPollOptions
     /// </summary>
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// How many bytes of unsent output all connections together keep at most. Null, the default: a quarter of the memory that the process may
+    /// use. Where it is reached, the connection of the same poller for whose peer most waits gives way, by its own
+    /// <see cref="ConnectionOptions.SlowConsumerPolicy"/>. What the system takes at once does not count.
+    /// </summary>
+    public long? MaxOutputBytes { get; set; }
+
     /// <summary>Throws for a value that is out of its range.</summary>
     /// <exception cref="ArgumentException">Names the option, its value and what was expected.</exception>
     public void Validate()
@@ -28,6 +35,11 @@ public sealed class NetPollOptions
         if (DrainTimeout < TimeSpan.Zero || DrainTimeout > TimeSpan.FromDays(1))
         {
             throw new ArgumentException($"{nameof(NetPollOptions)}.{nameof(DrainTimeout)} is {DrainTimeout}; expected 0 to 1 day.", nameof(DrainTimeout));
+        }
+
+        if (MaxOutputBytes <= 0)
+        {
+            throw new ArgumentException($"{nameof(NetPollOptions)}.{nameof(MaxOutputBytes)} is {MaxOutputBytes}; expected 1 or more, or null.", nameof(MaxOutputBytes));
         }
     }
 }

@@ -62,7 +62,7 @@ internal partial class Connection
     /// <summary>Sends a shared payload, to which a reference is held as long as it waits. The poller's thread.</summary>
     internal void Send(SharedPayload payload)
     {
-        if (payload.Length < DirectWriteSize && _output is null)
+        if (_output is null && (payload.Length < DirectWriteSize || payload.Length > _owner.ConnectionOptions.MaxOutputBytes))
         {
             Send(payload.Memory.Span);
             return;
@@ -72,13 +72,44 @@ internal partial class Connection
         if (IsWritable)
         {
             Uncork(home);
-            if (payload.Length > 0)
+            if (payload.Length > 0 && TryMakeRoom(home, payload.Length, isPayload: true))
             {
                 CountMessageSent(home);
                 Output(home).Append(payload, home.Poller.Now);
                 home.Traffic.QueuedBytes += payload.Length;
                 AfterQueued(home);
             }
+        }
+    }
+
+    /// <summary>Sends what waits as far as the system takes it. The poller's thread.</summary>
+    /// <returns>Whether that is all, and the connection has not ended.</returns>
+    internal bool TryFlush()
+    {
+        ActorPoller home = CheckThread();
+        if (_phase == ConnectionPhase.Closed)
+        {
+            return false;
+        }
+
+        FlushTurn(home);
+        return _output is null && _pendingClose is null;
+    }
+
+    /// <summary>As <see cref="TryFlush"/>, and tells the waiter when the system has taken all that was sent until now, or the connection has ended.</summary>
+    internal void Flush(FlushWaiter waiter)
+    {
+        if (TryFlush())
+        {
+            waiter.Complete(isSent: true);
+        }
+        else if (_output is { } output && _pendingClose is null)
+        {
+            output.Add(waiter, BytesSent);
+        }
+        else
+        {
+            waiter.Complete(isSent: false);
         }
     }
 
@@ -190,11 +221,12 @@ internal partial class Connection
             else if (!result.WouldBlock)
             {
                 RequestClose(ReasonOf(result), ToException("write to", result), reset: false);
+                AddUnsent(bytes.Length);
                 return;
             }
         }
 
-        if (!bytes.IsEmpty)
+        if (!bytes.IsEmpty && TryMakeRoom(home, bytes.Length, isPayload: false))
         {
             Output(home).Append(bytes, home.Poller.Now);
             home.Traffic.QueuedBytes += bytes.Length;
@@ -210,24 +242,26 @@ internal partial class Connection
             return;
         }
 
+        IoResult result = IoResult.Success;
         long before = BytesSent;
         _descriptor.ForgetReadiness(PollMode.Write);
-        while (!output.IsEmpty)
+        while (!output.IsEmpty && result.IsSuccess)
         {
-            IoResult result = output.WriteOnce(_transport);
+            result = output.WriteOnce(_transport);
             CountSent(home, result.Count);
             home.Traffic.QueuedBytes -= result.Count;
-            if (result.WouldBlock)
-            {
-                WaitForRoom(home, output, hasMoved: BytesSent != before);
-                break;
-            }
+        }
 
-            if (!result.IsSuccess)
-            {
-                RequestClose(ReasonOf(result), ToException("write to", result), reset: false);
-                return;
-            }
+        home.Extension.OutputBudget.Give(BytesSent - before);
+        output.CompleteFlushes(BytesSent);
+        if (result.WouldBlock)
+        {
+            WaitForRoom(home, output, hasMoved: BytesSent != before);
+        }
+        else if (!result.IsSuccess)
+        {
+            RequestClose(ReasonOf(result), ToException("write to", result), reset: false);
+            return;
         }
 
         AfterSent(home, output);
@@ -249,7 +283,9 @@ internal partial class Connection
                 home.Poller.SetDeadline(_descriptor, PollMode.Write, Deadline.None);
             }
 
+            home.Extension.OutputBudget.Give(output.Bytes);
             output.Clear();
+            output.FailFlushes();
             home.ReturnOutput(output, isFree);
         }
     }
@@ -291,25 +327,16 @@ internal partial class Connection
     {
         FlushLater(home);
         ConnectionOptions options = _owner.ConnectionOptions;
-        if (_output!.Bytes > options.OutputHighWatermark)
+        if (QueuedBytes > options.OutputHighWatermark)
         {
             // Perhaps the system just was not asked yet.
             WriteQueued(home);
         }
 
-        long waiting = _output?.Bytes ?? 0;
-        if (!_isOutputHigh && waiting > options.OutputHighWatermark)
+        if (!_isOutputHigh && QueuedBytes > options.OutputHighWatermark)
         {
             _isOutputHigh = true;
             Signal(ConnectionSignals.OutputNotice);
-        }
-
-        if (waiting > options.MaxOutputBytes)
-        {
-            RequestClose(
-                CloseReason.SlowConsumer,
-                new IOException($"{waiting} bytes wait to be sent to {RemoteEndPoint}; {nameof(ConnectionOptions.MaxOutputBytes)} is {options.MaxOutputBytes}."),
-                reset: true);
         }
     }
 
@@ -327,6 +354,11 @@ internal partial class Connection
             {
                 _handler!.WritesResumed();
             }
+        }
+
+        if (_phase <= ConnectionPhase.ReadClosed && _writing is { } writing && writing.TakeUntold(out DroppedOutput dropped))
+        {
+            _handler!.OutputDropped(dropped);
         }
     }
 

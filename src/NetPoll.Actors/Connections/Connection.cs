@@ -54,6 +54,9 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     /// <summary>Whether output may still be added.</summary>
     internal bool IsWritable => _phase <= ConnectionPhase.ReadClosed && _pendingClose is null && !_isWriteClosed;
 
+    /// <summary>Whether it has ended, or only its handler is still to be told.</summary>
+    internal bool HasEnded => _phase == ConnectionPhase.Closed || _pendingClose is not null;
+
     /// <inheritdoc/>
     protected override object? SignalMessage => IsOver ? null : ConnectionSignal.Instance;
 
@@ -223,7 +226,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
             return;
         }
 
-        long unsent = OutputBytes;
+        long unsent = OutputBytes + (_pendingClose?.BytesUnsent ?? 0);
         CloseDescriptor(reset);
         _pendingClose = null;
         TellOfEnd(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
@@ -255,7 +258,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
 
     private void CloseBetweenTurns(bool reset)
     {
-        _pendingClose = _pendingClose! with { BytesUnsent = OutputBytes };
+        AddUnsent(OutputBytes);
         CloseDescriptor(reset);
         Signal(ConnectionSignals.CloseRequested);
     }

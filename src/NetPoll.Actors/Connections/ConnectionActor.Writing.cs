@@ -1,8 +1,13 @@
+using NetPoll.Actors.Connections;
+
 namespace NetPoll.Actors;
 
 /// <content>What is sent, and what becomes of it.</content>
 public abstract partial class ConnectionActor
 {
+    /// <summary>Payloads that were dropped over the connection's life, and their bytes; see <see cref="ConnectionOptions.SlowConsumerPolicy"/>.</summary>
+    protected DroppedOutput DroppedOutput => Connection.Dropped;
+
     /// <summary>
     /// More output waits than <see cref="ConnectionOptions.OutputHighWatermark"/>: the peer takes less than is sent to it. Nothing is received
     /// until <see cref="OnWritesResumed"/>; what others send to it, they should hold back, too.
@@ -16,6 +21,13 @@ public abstract partial class ConnectionActor
     {
     }
 
+    /// <summary>Payloads were dropped because the peer takes too little; see <see cref="ConnectionOptions.SlowConsumerPolicy"/>.</summary>
+    /// <param name="dropped">What was dropped since this was last called. Told soon, but not for each payload.</param>
+    /// <remarks>Now there is little room to tell the peer of the gap; <see cref="OnWritesResumed"/> is a good time for that.</remarks>
+    protected virtual void OnOutputDropped(DroppedOutput dropped)
+    {
+    }
+
     /// <summary>Sends bytes. In this connection's callbacks, and after their awaits; ignored after a close.</summary>
     /// <param name="bytes">Copied, or taken by the system, when this returns.</param>
     /// <exception cref="InvalidOperationException">The caller is not on the connection's poller.</exception>
@@ -26,5 +38,26 @@ public abstract partial class ConnectionActor
     {
         ArgumentNullException.ThrowIfNull(payload);
         Connection.Send(payload);
+    }
+
+    /// <summary>Waits until the system has taken everything that was sent so far; what is sent later is not waited for.</summary>
+    /// <remarks>
+    /// That is the back-pressure of the peer: whoever awaits this sends no faster than the peer reads. It says nothing about what has arrived
+    /// at the peer. Awaited in <see cref="OnMessage"/> it holds this connection's other messages up, but nothing that is sent.
+    /// </remarks>
+    /// <param name="cancellation">Ends the wait; what was sent stays sent.</param>
+    /// <returns>A task, completed already when the system takes everything at once.</returns>
+    /// <exception cref="IOException">The connection ended first.</exception>
+    /// <exception cref="InvalidOperationException">The caller is not on the connection's poller.</exception>
+    protected ValueTask FlushAsync(CancellationToken cancellation = default)
+    {
+        if (Connection.TryFlush())
+        {
+            return default;
+        }
+
+        FlushTask flush = new(Connection);
+        Connection.Flush(flush);
+        return new ValueTask(flush.Task.WaitAsync(cancellation));
     }
 }

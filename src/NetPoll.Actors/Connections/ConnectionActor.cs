@@ -99,6 +99,9 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
     void IConnectionHandler.WritesResumed() => OnWritesResumed();
 
     /// <inheritdoc/>
+    void IConnectionHandler.OutputDropped(DroppedOutput dropped) => OnOutputDropped(dropped);
+
+    /// <inheritdoc/>
     void IConnectionHandler.ShutdownRequested() => OnShutdown();
 
     /// <inheritdoc/>
@@ -112,6 +115,12 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
 
         _failure = exception;
         Connection connection = _connection!;
+        if (exception is ConnectionLostException && connection.HasEnded)
+        {
+            // The handler left its await because of the end, which is told next.
+            return;
+        }
+
         Log.HandlerFailed(
             connection.Home.Logger,
             exception,

@@ -26,6 +26,9 @@ public enum Acknowledge
 
     /// <summary>When the connection has taken it: sent, or waiting for its turn.</summary>
     Queued,
+
+    /// <summary>When the operating system has taken all of it. It may still be lost on its way to the peer.</summary>
+    Sent,
 }
 
 /// <summary>Nothing is received any more once <see cref="ReadingSuspended"/> has come back, to the sender or the handler.</summary>

@@ -41,6 +41,11 @@ public sealed record WritesSuspended(PID Connection, long OutputBytes);
 /// <param name="Connection">The connection.</param>
 public sealed record WritesResumed(PID Connection);
 
+/// <summary>Payloads were dropped because the peer takes too little; see <see cref="ConnectionOptions.SlowConsumerPolicy"/>.</summary>
+/// <param name="Connection">The connection.</param>
+/// <param name="Dropped">What was dropped since the last such event.</param>
+public sealed record OutputDropped(PID Connection, DroppedOutput Dropped);
+
 /// <summary>The answer to <see cref="SuspendReading"/>: no <see cref="Received"/> comes after it until reading is resumed.</summary>
 /// <param name="Connection">The connection.</param>
 public sealed record ReadingSuspended(PID Connection);
@@ -52,5 +57,5 @@ public sealed record ServerStopping(PID Connection);
 /// <summary>The answer to a <see cref="Write"/> that asked for one; to its sender, or to the handler where it had none.</summary>
 /// <param name="Connection">The connection.</param>
 /// <param name="Token">The write's token.</param>
-/// <param name="Succeeded">False when the connection had ended or was being closed: what was not written before is lost.</param>
+/// <param name="Succeeded">False when the connection had ended or ended before: how much of it was sent is not known.</param>
 public sealed record WriteAcknowledged(PID Connection, object? Token, bool Succeeded);

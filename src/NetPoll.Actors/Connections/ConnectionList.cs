@@ -28,6 +28,24 @@ internal sealed class ConnectionList
         }
     }
 
+    /// <summary>The connection for whose peer most output waits. Walks them all.</summary>
+    /// <param name="first">The one that wins where others have no more.</param>
+    /// <param name="most">What it has.</param>
+    internal Connection FindMostOutput(Connection first, long most)
+    {
+        Connection largest = first;
+        foreach (Connection connection in _connections)
+        {
+            if (connection.QueuedBytes > most)
+            {
+                largest = connection;
+                most = connection.QueuedBytes;
+            }
+        }
+
+        return largest;
+    }
+
     /// <summary>A copy, which stays whole while connections come and go.</summary>
     internal Connection[] ToArray() => [.. _connections];
 }

@@ -16,10 +16,16 @@ public sealed class ConnectionOptions
     public int? OutputLowWatermark { get; set; }
 
     /// <summary>
-    /// Bytes of unsent output above which the peer counts as a slow consumer and is cut off. Default 4 MiB. What others send to it, as in a
-    /// group, is bounded by this.
+    /// How many bytes of unsent output are kept at most. Default 4 MiB. More than that is not taken: the peer counts as a slow consumer then,
+    /// and <see cref="SlowConsumerPolicy"/> decides. What others send to it, as in a group, is bounded by this.
     /// </summary>
     public int MaxOutputBytes { get; set; } = 4 * 1024 * 1024;
+
+    /// <summary>
+    /// What becomes of output that would exceed <see cref="MaxOutputBytes"/>, or the process's limit (<see cref="NetPollOptions.MaxOutputBytes"/>).
+    /// Default <see cref="SlowConsumerPolicy.Close"/>.
+    /// </summary>
+    public SlowConsumerPolicy SlowConsumerPolicy { get; set; }
 
     /// <summary>
     /// Bytes of input that the handler may leave unconsumed. Default 4 MiB. A frame must fit; beyond it the connection is closed as an error.
@@ -48,6 +54,7 @@ public sealed class ConnectionOptions
             LowWatermark,
             $"0 to {nameof(OutputHighWatermark)} ({OutputHighWatermark})");
         Require(MaxOutputBytes >= OutputHighWatermark, nameof(MaxOutputBytes), MaxOutputBytes, $"at least {nameof(OutputHighWatermark)} ({OutputHighWatermark})");
+        Require(Enum.IsDefined(SlowConsumerPolicy), nameof(SlowConsumerPolicy), SlowConsumerPolicy, $"{string.Join(", ", Enum.GetNames<SlowConsumerPolicy>())}");
         Require(MaxInputBytes > 0, nameof(MaxInputBytes), MaxInputBytes, "1 byte or more");
         Require(WriteTimeout > TimeSpan.Zero || WriteTimeout == Timeout.InfiniteTimeSpan, nameof(WriteTimeout), WriteTimeout, "above 0, or infinite");
         Require(LingerTimeout >= TimeSpan.Zero, nameof(LingerTimeout), LingerTimeout, "0 or more");

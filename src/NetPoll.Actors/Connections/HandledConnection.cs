@@ -113,6 +113,9 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
     void IConnectionHandler.WritesResumed() => Tell(new WritesResumed(_self));
 
     /// <inheritdoc/>
+    void IConnectionHandler.OutputDropped(DroppedOutput dropped) => Tell(new OutputDropped(_self, dropped));
+
+    /// <inheritdoc/>
     void IConnectionHandler.ShutdownRequested() => Tell(new ServerStopping(_self));
 
     /// <inheritdoc/>
@@ -222,9 +225,19 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
 
     private void Answer(PID? sender, Acknowledge when, object? token, bool taken)
     {
-        if (when != Acknowledge.Never)
+        if (when == Acknowledge.Never)
         {
-            System.Root.Send(sender ?? _handler!, new WriteAcknowledged(_self, token, taken));
+            return;
+        }
+
+        Acknowledgement acknowledgement = new(this, sender ?? _handler!, token);
+        if (taken && when == Acknowledge.Sent)
+        {
+            Flush(acknowledgement);
+        }
+        else
+        {
+            acknowledgement.Complete(taken);
         }
     }
 
@@ -239,6 +252,13 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
     private void Tell(object message) => System.Root.Send(_handler!, message);
 
     private ActorContext MakeWatched() => ActorContext.Setup(System, WatchedProps, parent: null, _self, this);
+
+    /// <summary>Answers a write.</summary>
+    private sealed class Acknowledgement(HandledConnection connection, PID receiver, object? token) : FlushWaiter
+    {
+        internal override void Complete(bool isSent) =>
+            connection.System.Root.Send(receiver, new WriteAcknowledged(connection._self, token, isSent));
+    }
 
     /// <summary>The actor of a context that is there for the watchers alone.</summary>
     private sealed class Bystander : IActor

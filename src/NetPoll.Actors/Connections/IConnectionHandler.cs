@@ -25,6 +25,9 @@ internal interface IConnectionHandler
     /// <summary>No more output waits than the low watermark allows. Only ever after <see cref="WritesSuspended"/>.</summary>
     void WritesResumed();
 
+    /// <summary>Payloads were dropped since this was last told.</summary>
+    void OutputDropped(DroppedOutput dropped);
+
     /// <summary>The server stops.</summary>
     void ShutdownRequested();
 

@@ -88,6 +88,43 @@ internal class OutputQueue
         return result;
     }
 
+    /// <summary>Throws away the oldest payload of which nothing was sent.</summary>
+    /// <param name="before">Bytes that wait before it.</param>
+    /// <returns>Its length; 0 when there is none.</returns>
+    internal int DropOldest(out long before)
+    {
+        before = -_sentOfFirst;
+        for (int position = 0; position < _count; position++)
+        {
+            if (IsWholePayload(position))
+            {
+                return Remove(position);
+            }
+
+            before += _segments[Index(position)].Length;
+        }
+
+        return 0;
+    }
+
+    /// <summary>Throws away the newest payload, if nothing of it was sent.</summary>
+    /// <param name="before">Bytes that wait before it.</param>
+    /// <returns>Its length; 0 when there is none.</returns>
+    internal int DropNewest(out long before)
+    {
+        before = Bytes;
+        for (int position = _count - 1; position >= 0; position--)
+        {
+            before -= _segments[Index(position)].Length;
+            if (IsWholePayload(position))
+            {
+                return Remove(position);
+            }
+        }
+
+        return 0;
+    }
+
     /// <summary>Throws away what waits.</summary>
     internal void Clear()
     {
@@ -161,6 +198,38 @@ internal class OutputQueue
         _first = (_first + 1) % _segments.Length;
         _sentOfFirst = 0;
         _count--;
+    }
+
+    private bool IsWholePayload(int position) => _segments[Index(position)].Payload is not null && (position > 0 || _sentOfFirst == 0);
+
+    // The shorter side moves: as a rule it is short, since the oldest or the newest is looked for.
+    private int Remove(int removed)
+    {
+        Segment segment = _segments[Index(removed)];
+        segment.Release();
+        Bytes -= segment.Length;
+        if (removed < _count / 2)
+        {
+            for (int position = removed; position > 0; position--)
+            {
+                _segments[Index(position)] = _segments[Index(position - 1)];
+            }
+
+            _segments[_first] = default;
+            _first = Index(1);
+        }
+        else
+        {
+            for (int position = removed; position < _count - 1; position++)
+            {
+                _segments[Index(position)] = _segments[Index(position + 1)];
+            }
+
+            _segments[Index(_count - 1)] = default;
+        }
+
+        _count--;
+        return segment.Length;
     }
 
     private int Index(int position) => (_first + position) % _segments.Length;

@@ -13,6 +13,10 @@ internal sealed class PendingOutput : OutputQueue, IPollWaiter, IPollerWork
 {
     private PollSignals _scheduled;
 
+    // Those who wait for what was queued before them, in order.
+    private FlushWaiter? _firstFlush;
+    private FlushWaiter? _lastFlush;
+
     /// <inheritdoc/>
     IPollerWork? IPollerWork.Next { get; set; }
 
@@ -49,6 +53,62 @@ internal sealed class PendingOutput : OutputQueue, IPollWaiter, IPollerWork
         return isFree;
     }
 
+    /// <summary>Adds somebody who waits for all that is queued now.</summary>
+    /// <param name="waiter">Told once.</param>
+    /// <param name="sent">What the system has taken of the connection's output.</param>
+    internal void Add(FlushWaiter waiter, long sent)
+    {
+        waiter.Position = sent + Bytes;
+        if (_lastFlush is null)
+        {
+            _firstFlush = waiter;
+        }
+        else
+        {
+            _lastFlush.Next = waiter;
+        }
+
+        _lastFlush = waiter;
+    }
+
+    /// <summary>Tells those who have waited for no more than that.</summary>
+    internal void CompleteFlushes(long sent)
+    {
+        while (_firstFlush is { } waiter && waiter.Position <= sent)
+        {
+            RemoveFirstFlush(waiter);
+            waiter.Complete(isSent: true);
+        }
+    }
+
+    /// <summary>The output is lost: tells everybody who still waits for it.</summary>
+    internal void FailFlushes()
+    {
+        while (_firstFlush is { } waiter)
+        {
+            RemoveFirstFlush(waiter);
+            waiter.Complete(isSent: false);
+        }
+    }
+
+    /// <summary>Throws away the oldest or the newest payload of which nothing was sent.</summary>
+    /// <param name="isOldest">Which.</param>
+    /// <param name="sent">What the system has taken of the connection's output.</param>
+    /// <returns>Its length; 0 when there is none.</returns>
+    internal int Drop(bool isOldest, long sent)
+    {
+        int length = isOldest ? DropOldest(out long before) : DropNewest(out before);
+        for (FlushWaiter? waiter = length > 0 ? _firstFlush : null; waiter is not null; waiter = waiter.Next)
+        {
+            if (waiter.Position > sent + before)
+            {
+                waiter.Position -= length;
+            }
+        }
+
+        return length;
+    }
+
     /// <inheritdoc/>
     void IPollWaiter.Resume(PollSignals signals)
     {
@@ -65,4 +125,14 @@ internal sealed class PendingOutput : OutputQueue, IPollWaiter, IPollerWork
 
     /// <inheritdoc/>
     void IPollerWork.Run() => ((IPollWaiter)this).Resume(_scheduled);
+
+    private void RemoveFirstFlush(FlushWaiter waiter)
+    {
+        _firstFlush = waiter.Next;
+        waiter.Next = null;
+        if (_firstFlush is null)
+        {
+            _lastFlush = null;
+        }
+    }
 }

@@ -80,6 +80,7 @@ public sealed class ConnectionBackPressureTests : IAsyncDisposable
             await caughtUp.Task;
         });
 
+        peer.Widen();
         await peer.ReceiveAsync(bytes.Length);
         caughtUp.SetResult();
         await handler;
@@ -101,6 +102,7 @@ public sealed class ConnectionBackPressureTests : IAsyncDisposable
             await gate.Task;
         });
 
+        peer.Widen();
         byte[] received = await peer.ReceiveAsync(bytes.Length);
 
         Assert.True(bytes.AsSpan().SequenceEqual(received));

@@ -90,6 +90,37 @@ public sealed class HandledConnectionTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_write_is_acknowledged_as_sent_only_when_the_system_has_taken_all_of_it()
+    {
+        (Peer peer, PID connection) = await OpenAsync(receiveBuffer: 8 * 1024);
+        using Peer _ = peer;
+        byte[] bytes = ConnectionReadingTests.Pattern(20_000_000);
+
+        Send(connection, new Write(bytes, Acknowledge.Sent, Token: "large"));
+        Send(connection, new Write("small"u8.ToArray(), Acknowledge.Queued, Token: "small"));
+        await Eventually.True("the small one is acknowledged", () => _handler.All.Contains(new WriteAcknowledged(connection, "small", Succeeded: true)));
+        Assert.DoesNotContain(new WriteAcknowledged(connection, "large", Succeeded: true), _handler.All);
+        byte[] received = await peer.ReceiveAsync(bytes.Length);
+
+        await Eventually.True("the large one is acknowledged", () => _handler.All.Contains(new WriteAcknowledged(connection, "large", Succeeded: true)));
+        Assert.True(bytes.AsSpan().SequenceEqual(received));
+    }
+
+    [Fact]
+    public async Task A_write_that_the_peer_never_takes_is_acknowledged_as_failed_when_the_connection_ends()
+    {
+        (Peer peer, PID connection) = await OpenAsync(receiveBuffer: 8 * 1024);
+        using Peer _ = peer;
+
+        Send(connection, new Write(new byte[20_000_000], Acknowledge.Sent));
+        await _handler.Next<WritesSuspended>();
+        peer.Reset();
+
+        Assert.False((await _handler.Next<WriteAcknowledged>()).Succeeded);
+        Assert.Equal(CloseReason.Reset, (await _handler.Next<ConnectionClosed>()).Reason);
+    }
+
+    [Fact]
     public async Task A_write_after_our_side_has_ended_is_acknowledged_as_failed()
     {
         (Peer peer, PID connection) = await OpenAsync();

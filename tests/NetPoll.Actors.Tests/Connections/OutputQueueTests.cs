@@ -155,6 +155,104 @@ public sealed class OutputQueueTests
     }
 
     [Fact]
+    public void The_oldest_payload_is_dropped_and_what_was_sent_of_in_part_is_not()
+    {
+        using SharedPayload first = SharedPayload.Copy("first "u8);
+        using SharedPayload second = SharedPayload.Copy("second "u8);
+        SharedPayload third = SharedPayload.Copy("third "u8);
+        _queue.Append(first, now: 0);
+        _queue.Append("bytes "u8, now: 0);
+        _queue.Append(second, now: 0);
+        _queue.Append(third, now: 0);
+        third.Dispose();
+        _transport.Takes = static _ => 2;
+        _queue.WriteOnce(_transport);
+        _transport.Takes = static offered => offered;
+
+        Assert.Equal(7, _queue.DropOldest(out long before));
+        Assert.Equal("rst bytes ".Length, before);
+        Assert.Equal(6, _queue.DropOldest(out _));
+        Assert.Throws<ObjectDisposedException>(() => third.Memory);
+        Assert.Equal(0, _queue.DropOldest(out _));
+        Assert.Equal("rst bytes ".Length, _queue.Bytes);
+        _queue.WriteOnce(_transport);
+
+        Assert.Equal("first bytes "u8, _transport.Written);
+    }
+
+    [Fact]
+    public void Whatever_is_dropped_between_whatever_writes_the_rest_comes_out_in_order()
+    {
+        Random random = new(Seed.Next());
+        List<(byte[] Bytes, bool IsPayload)> model = [];
+        List<SharedPayload> payloads = [];
+        List<byte> expected = [];
+        int sentOfFirst = 0;
+        _transport.Takes = offered => random.Next(1, offered + 1);
+
+        for (int round = 0; round < 20_000; round++)
+        {
+            switch (random.Next(5))
+            {
+                case 0 or 1:
+                    byte[] bytes = new byte[random.Next(1, 50)];
+                    random.NextBytes(bytes);
+                    bool isPayload = random.Next(3) != 0;
+                    model.Add((bytes, isPayload));
+                    if (isPayload)
+                    {
+                        SharedPayload payload = SharedPayload.Copy(bytes);
+                        _queue.Append(payload, now: 0);
+                        payload.Dispose();
+                        payloads.Add(payload);
+                    }
+                    else
+                    {
+                        _queue.Append(bytes, now: 0);
+                    }
+
+                    break;
+                case 2 when model.Count > 0:
+                    bool isOldest = random.Next(2) == 0;
+                    int whole = sentOfFirst > 0 ? 1 : 0;
+                    int index = isOldest ? model.FindIndex(whole, static unit => unit.IsPayload) : model.FindLastIndex(static unit => unit.IsPayload);
+                    index = index < whole ? -1 : index;
+                    int dropped = isOldest ? _queue.DropOldest(out long before) : _queue.DropNewest(out before);
+                    Assert.Equal(index < 0 ? 0 : model[index].Bytes.Length, dropped);
+                    if (index >= 0)
+                    {
+                        Assert.Equal(model.Take(index).Sum(static unit => unit.Bytes.Length) - sentOfFirst, before);
+                        model.RemoveAt(index);
+                    }
+
+                    break;
+                case 3 when model.Count > 0:
+                    int written = _queue.WriteOnce(_transport).Count;
+                    while (written > 0)
+                    {
+                        int left = Math.Min(written, model[0].Bytes.Length - sentOfFirst);
+                        expected.AddRange(model[0].Bytes.AsSpan(sentOfFirst, left));
+                        written -= left;
+                        sentOfFirst += left;
+                        if (sentOfFirst == model[0].Bytes.Length)
+                        {
+                            model.RemoveAt(0);
+                            sentOfFirst = 0;
+                        }
+                    }
+
+                    break;
+            }
+
+            Assert.Equal(model.Sum(static unit => unit.Bytes.Length) - sentOfFirst, _queue.Bytes);
+        }
+
+        Assert.True(expected.ToArray().AsSpan().SequenceEqual(_transport.Written));
+        _queue.Clear();
+        Assert.All(payloads, static payload => Assert.Throws<ObjectDisposedException>(() => payload.Memory));
+    }
+
+    [Fact]
     public void Any_mix_under_any_partial_writes_comes_out_as_it_went_in()
     {
         Random random = new(Seed.Next());

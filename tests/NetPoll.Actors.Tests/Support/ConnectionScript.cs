@@ -28,6 +28,8 @@ internal sealed class ConnectionScript
 
     public Action<ScriptedConnection>? WritesResumed { get; set; }
 
+    public Action<ScriptedConnection, DroppedOutput>? OutputDropped { get; set; }
+
     public Action<ScriptedConnection>? Closed { get; set; }
 
     /// <summary>Sends back what comes.</summary>
@@ -87,6 +89,8 @@ internal sealed class ScriptedConnection : ConnectionActor
 
     public new bool IsWritable => base.IsWritable;
 
+    public new DroppedOutput DroppedOutput => base.DroppedOutput;
+
     public new TimeSpan? IdleTimeout
     {
         get => base.IdleTimeout;
@@ -109,6 +113,8 @@ internal sealed class ScriptedConnection : ConnectionActor
     public new void Send(ReadOnlySpan<byte> bytes) => base.Send(bytes);
 
     public new void Send(SharedPayload payload) => base.Send(payload);
+
+    public new ValueTask FlushAsync(CancellationToken cancellation = default) => base.FlushAsync(cancellation);
 
     public new void Close() => base.Close();
 
@@ -233,6 +239,12 @@ internal sealed class ScriptedConnection : ConnectionActor
     {
         Note("writes resumed");
         _script.WritesResumed?.Invoke(this);
+    }
+
+    protected override void OnOutputDropped(DroppedOutput dropped)
+    {
+        Note(dropped);
+        _script.OutputDropped?.Invoke(this, dropped);
     }
 
     protected override void OnShutdown()

@@ -40,6 +40,9 @@ internal sealed class Peer : IDisposable
         return new Peer(socket);
     }
 
+    /// <summary>Lets the system keep much for this side, so that what waits for it is soon read.</summary>
+    public void Widen() => Socket.ReceiveBufferSize = 4 * 1024 * 1024;
+
     public async Task SendAsync(ReadOnlyMemory<byte> bytes)
     {
         while (!bytes.IsEmpty)

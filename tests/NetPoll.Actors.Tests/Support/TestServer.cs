@@ -15,13 +15,13 @@ internal sealed class TestServer : IAsyncDisposable
     private readonly ConcurrentQueue<DeadLetterEvent> _deadLetters = new();
     private int _listeners;
 
-    public TestServer(int pollers = 1, PollerOptions? options = null)
+    public TestServer(int pollers = 1, PollerOptions? options = null, long? maxOutputBytes = null)
     {
         options ??= new PollerOptions();
         options.PollerCount = pollers;
         System = new ActorSystem();
         System.EventStream.Subscribe<DeadLetterEvent>(_deadLetters.Enqueue);
-        System.WithNetPoll(new NetPollOptions { Pollers = options, Logger = Log });
+        System.WithNetPoll(new NetPollOptions { Pollers = options, Logger = Log, MaxOutputBytes = maxOutputBytes });
     }
 
     public ActorSystem System { get; }
