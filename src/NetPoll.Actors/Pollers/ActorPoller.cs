@@ -31,6 +31,7 @@ internal sealed class ActorPoller : IPollerWork
         Extension = extension;
         Poller = poller;
         Groups = new GroupTable();
+        GroupCommands = new GroupCommands(this);
         poller.Layer = this;
     }
 
@@ -66,6 +67,9 @@ internal sealed class ActorPoller : IPollerWork
 
     /// <summary>The members of groups that live here.</summary>
     internal GroupTable Groups { get; }
+
+    /// <summary>What their publishers have ordered.</summary>
+    internal GroupCommands GroupCommands { get; }
 
     /// <summary>Whether it takes no new connections, for good. Any thread.</summary>
     internal bool IsDraining => Volatile.Read(ref _isDraining);
