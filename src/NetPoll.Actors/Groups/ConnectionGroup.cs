@@ -2,7 +2,6 @@ using NetPoll.Actors.Connections;
 using NetPoll.Actors.Diagnostics;
 using NetPoll.Actors.Groups;
 using NetPoll.Actors.Pollers;
-using NetPoll.Core.Scheduling;
 using Proto;
 
 namespace NetPoll.Actors;
@@ -12,7 +11,9 @@ namespace NetPoll.Actors;
 /// <para>
 /// Owned by one publisher, an actor as a rule: its members may be called from one thread at a time, and what is called first reaches each
 /// member first. Joins, leaves, single payloads and publishes go the same way, so they keep their order for every member: what must keep
-/// its order with a group's payloads (the answer to a join, history, notices) is sent by the group as well.
+/// its order with a group's payloads (the answer to a join, history, notices) is sent by the group as well. The order holds across all groups
+/// of a publisher, too: who may hear something at all is a group (the operators of a room, beside all that are in it), who must not hear one
+/// payload is left out of its publish.
 /// </para>
 /// <para>
 /// A membership takes effect in a turn of the member's poller and ends with the connection. What is published after <see cref="Join"/>
@@ -63,7 +64,7 @@ public sealed class ConnectionGroup
         }
     }
 
-    /// <summary>Messages that <see cref="Publish"/> sent to pollers: at most one a poller and publish.</summary>
+    /// <summary>Messages that publishes sent to pollers: at most one a poller and publish.</summary>
     public long MessagesToPollers => Volatile.Read(ref _messages);
 
     /// <summary>Adds a connection, and sends it a payload before everything that is published from now on.</summary>
@@ -78,7 +79,7 @@ public sealed class ConnectionGroup
         }
 
         Interlocked.Increment(ref _memberCounts[found.Home.Poller.Index]);
-        Post(found.Home, new Command(this, CommandKind.Join, found, welcome?.Share()));
+        Post(found, GroupCommandKind.Join, welcome);
         return true;
     }
 
@@ -91,7 +92,7 @@ public sealed class ConnectionGroup
             return false;
         }
 
-        Post(found.Home, new Command(this, CommandKind.Leave, found, farewell?.Share()));
+        Post(found, GroupCommandKind.Leave, farewell);
         return true;
     }
 
@@ -105,30 +106,34 @@ public sealed class ConnectionGroup
             return false;
         }
 
-        Post(found.Home, new Command(this, CommandKind.Send, found, payload.Share()));
+        Post(found, GroupCommandKind.Send, payload);
         return true;
     }
 
     /// <summary>Sends all members a payload.</summary>
     /// <param name="payload">The caller keeps his reference.</param>
-    /// <param name="except">A member that is left out.</param>
+    /// <param name="except">A member that is left out, as the one who said it.</param>
     /// <returns>The payload's number.</returns>
-    public long Publish(SharedPayload payload, PID? except = null)
+    public long Publish(SharedPayload payload, PID? except = null) =>
+        Publish(payload, except is null ? null : Find(except), excludedSet: null);
+
+    /// <summary>Sends all members but some a payload.</summary>
+    /// <param name="payload">The caller keeps his reference.</param>
+    /// <param name="except">Members that are left out, as those who do not want to hear the one who said it; others do not matter.</param>
+    /// <returns>The payload's number.</returns>
+    public long Publish(SharedPayload payload, IReadOnlyCollection<PID> except)
     {
-        ArgumentNullException.ThrowIfNull(payload);
-        Connection? excluded = except is null ? null : Find(except);
-        Sequence++;
-        ActorMetrics.Published(_system.NetPoll());
-        for (int index = 0; index < _pollers.Length; index++)
+        ArgumentNullException.ThrowIfNull(except);
+        HashSet<Connection> excluded = new(except.Count);
+        foreach (PID pid in except)
         {
-            if (Volatile.Read(ref _memberCounts[index]) > 0)
+            if (Find(pid) is { } connection)
             {
-                Interlocked.Increment(ref _messages);
-                Post(_pollers[index], new Command(this, CommandKind.Publish, excluded, payload.Share()));
+                excluded.Add(connection);
             }
         }
 
-        return Sequence;
+        return Publish(payload, excluded: null, excluded);
     }
 
     /// <inheritdoc/>
@@ -137,10 +142,28 @@ public sealed class ConnectionGroup
     /// <summary>A membership has ended. The member's poller.</summary>
     internal void MemberLeft(int poller) => Interlocked.Decrement(ref _memberCounts[poller]);
 
-    private static void Post(ActorPoller home, Command command)
+    private void Post(Connection connection, GroupCommandKind kind, SharedPayload? payload)
     {
-        command.Home = home;
-        home.Poller.Post(command);
+        ActorPoller home = connection.Home;
+        home.Poller.Post(new GroupCommand(home, this, kind, connection, payload));
+    }
+
+    private long Publish(SharedPayload payload, Connection? excluded, HashSet<Connection>? excludedSet)
+    {
+        ArgumentNullException.ThrowIfNull(payload);
+        Sequence++;
+        ActorMetrics.Published(_system.NetPoll());
+        for (int index = 0; index < _pollers.Length; index++)
+        {
+            if (Volatile.Read(ref _memberCounts[index]) > 0)
+            {
+                Interlocked.Increment(ref _messages);
+                ActorPoller home = _pollers[index];
+                home.Poller.Post(new GroupCommand(home, this, GroupCommandKind.Publish, excluded, payload, excludedSet));
+            }
+        }
+
+        return Sequence;
     }
 
     private Connection? Find(PID connection)
@@ -151,93 +174,5 @@ public sealed class ConnectionGroup
         return connection.Address == _system.Address || connection.Address == ActorSystem.NoHost
             ? _system.ProcessRegistry.Get(connection) as Connection
             : null;
-    }
-
-    private enum CommandKind
-    {
-        Join,
-        Leave,
-        Send,
-        Publish,
-    }
-
-    /// <summary>One order of the publisher to one poller.</summary>
-    private sealed class Command : IPollerWork
-    {
-        private readonly ConnectionGroup _group;
-        private readonly CommandKind _kind;
-        private readonly Connection? _connection;
-        private readonly SharedPayload? _payload;
-
-        internal Command(ConnectionGroup group, CommandKind kind, Connection? connection, SharedPayload? payload)
-        {
-            _group = group;
-            _kind = kind;
-            _connection = connection;
-            _payload = payload;
-        }
-
-        IPollerWork? IPollerWork.Next { get; set; }
-
-        internal ActorPoller Home { get; set; } = null!;
-
-        void IPollerWork.Run()
-        {
-            try
-            {
-                Apply();
-            }
-            finally
-            {
-                _payload?.Dispose();
-            }
-        }
-
-        private void Apply()
-        {
-            switch (_kind)
-            {
-                case CommandKind.Join:
-                    if (_connection!.Phase == ConnectionPhase.Closed || !Home.Groups.Add(_group, _connection))
-                    {
-                        _group.MemberLeft(Home.Poller.Index);
-                    }
-
-                    Send(_connection);
-                    break;
-
-                case CommandKind.Leave:
-                    Send(_connection!);
-                    if (Home.Groups.Remove(_group, _connection!))
-                    {
-                        _group.MemberLeft(Home.Poller.Index);
-                    }
-
-                    break;
-
-                case CommandKind.Send:
-                    Send(_connection!);
-                    break;
-
-                default:
-                    foreach (GroupMembership member in Home.Groups.Members(_group))
-                    {
-                        if (!ReferenceEquals(member.Connection, _connection))
-                        {
-                            Send(member.Connection);
-                        }
-                    }
-
-                    break;
-            }
-        }
-
-        private void Send(Connection connection)
-        {
-            if (_payload is not null)
-            {
-                connection.Send(_payload);
-            }
-        }
     }
 }

@@ -6,7 +6,7 @@ namespace NetPoll.Actors.Groups;
 /// <summary>Which connections of one poller belong to which groups. The poller's thread only.</summary>
 internal sealed class GroupTable
 {
-    private readonly Dictionary<ConnectionGroup, List<GroupMembership>> _members = [];
+    private readonly Dictionary<ConnectionGroup, GroupMembers> _members = [];
 
     /// <summary>Adds a member.</summary>
     /// <returns>False when it is one already.</returns>
@@ -17,9 +17,9 @@ internal sealed class GroupTable
             return false;
         }
 
-        ref List<GroupMembership>? members = ref CollectionsMarshal.GetValueRefOrAddDefault(_members, group, out _);
-        members ??= [];
-        GroupMembership membership = new(group, connection, members.Count) { Next = connection.Memberships };
+        ref GroupMembers? members = ref CollectionsMarshal.GetValueRefOrAddDefault(_members, group, out _);
+        members ??= new GroupMembers();
+        GroupMembership membership = new(group, connection, members) { Next = connection.Memberships };
         connection.Memberships = membership;
         members.Add(membership);
         return true;
@@ -65,9 +65,8 @@ internal sealed class GroupTable
         }
     }
 
-    /// <summary>The members of a group that live here.</summary>
-    internal ReadOnlySpan<GroupMembership> Members(ConnectionGroup group) =>
-        _members.TryGetValue(group, out List<GroupMembership>? members) ? CollectionsMarshal.AsSpan(members) : default;
+    /// <summary>Begins a walk over the members of a group that live here; null when there are none. One walk at a time.</summary>
+    internal GroupMembers? Walk(ConnectionGroup group) => _members.GetValueOrDefault(group);
 
     private static GroupMembership? Find(ConnectionGroup group, Connection connection)
     {
@@ -82,33 +81,10 @@ internal sealed class GroupTable
 
     private void Forget(GroupMembership membership)
     {
-        List<GroupMembership> members = _members[membership.Group];
-        GroupMembership last = members[^1];
-        members[membership.Index] = last;
-        last.Index = membership.Index;
-        members.RemoveAt(members.Count - 1);
-        if (members.Count == 0)
+        membership.Members.Remove(membership);
+        if (membership.Members.Count == 0)
         {
             _members.Remove(membership.Group);
         }
     }
-}
-
-/// <summary>That one connection belongs to one group: in the group's list on its poller, and in the connection's own.</summary>
-internal sealed class GroupMembership
-{
-    internal GroupMembership(ConnectionGroup group, Connection connection, int index)
-    {
-        Group = group;
-        Connection = connection;
-        Index = index;
-    }
-
-    internal ConnectionGroup Group { get; }
-
-    internal Connection Connection { get; }
-
-    internal int Index { get; set; }
-
-    internal GroupMembership? Next { get; set; }
 }

@@ -33,6 +33,7 @@ internal sealed class ActorPoller : IPollerWork
         Poller = poller;
         Groups = new GroupTable();
         Handlers = new HandlerTable(this);
+        GroupCommands = new GroupCommands(this);
         poller.Layer = this;
     }
 
@@ -74,6 +75,9 @@ internal sealed class ActorPoller : IPollerWork
 
     /// <summary>The plain actors that handle connections here.</summary>
     internal HandlerTable Handlers { get; }
+
+    /// <summary>What their publishers have ordered.</summary>
+    internal GroupCommands GroupCommands { get; }
 
     /// <summary>Whether it takes no new connections, for good. Any thread.</summary>
     internal bool IsDraining => Volatile.Read(ref _isDraining);

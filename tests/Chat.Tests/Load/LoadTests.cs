@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Chat.Load;
 using Chat.Tests.Support;
+using NetPoll.Tests;
 
 namespace Chat.Tests.Load;
 

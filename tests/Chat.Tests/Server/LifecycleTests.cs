@@ -1,6 +1,7 @@
 using System.Globalization;
 using Chat.Protocol;
 using Chat.Tests.Support;
+using NetPoll.Tests;
 
 namespace Chat.Tests.Server;
 

@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using Chat.Protocol;
 using Chat.Server;
 using Chat.Tests.Support;
+using NetPoll.Tests;
 using CommandLine = Chat.Server.CommandLine;
 
 namespace Chat.Tests.Server;

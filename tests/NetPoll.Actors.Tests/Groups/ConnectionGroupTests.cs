@@ -58,6 +58,29 @@ public sealed class ConnectionGroupTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Several_who_are_excepted_hear_what_comes_after_and_strangers_among_them_do_not_matter()
+    {
+        List<(Peer Peer, ScriptedConnection Connection)> all = await OpenAsync(onEachPoller: 2);
+        ConnectionGroup group = new(_server.System, "room");
+        all.ForEach(one => group.Join(one.Connection.Pid));
+        List<PID> deaf = [all[0].Connection.Pid, all[^1].Connection.Pid, PID.FromAddress("elsewhere:1", "netpoll/listener-test1/1"), all[0].Connection.Pid];
+
+        using (SharedPayload payload = Frame(1))
+        {
+            Assert.Equal(1, group.Publish(payload, deaf));
+            Assert.Equal(2, group.Publish(payload, except: []));
+            Assert.Throws<ArgumentNullException>(() => group.Publish(payload, (IReadOnlyCollection<PID>)null!));
+        }
+
+        Assert.Equal(4, group.MessagesToPollers);
+        foreach ((Peer peer, ScriptedConnection connection) in all)
+        {
+            List<long> expected = deaf.Contains(connection.Pid) ? [1] : [1, 1];
+            Assert.Equal(expected, await ReadAsync(peer, expected.Count));
+        }
+    }
+
+    [Fact]
     public async Task A_publish_costs_one_message_for_each_poller_that_has_members()
     {
         List<(Peer Peer, ScriptedConnection Connection)> all = await OpenAsync(onEachPoller: 3);
@@ -145,8 +168,10 @@ public sealed class ConnectionGroupTests : IAsyncDisposable
     {
         Random random = new(Seed.Next());
         List<(Peer Peer, ScriptedConnection Connection)> all = await OpenAsync(onEachPoller: 8);
-        ConnectionGroup group = new(_server.System, "room");
-        bool[] isMember = new bool[all.Count];
+
+        // Two groups of one publisher: the order holds across them.
+        ConnectionGroup[] groups = [new(_server.System, "room"), new(_server.System, "operators")];
+        bool[][] isMemberOf = [new bool[all.Count], new bool[all.Count]];
         List<long>[] expected = [.. all.Select(static _ => new List<long>())];
         List<SharedPayload> payloads = [];
         Task<List<long>>[] heard = [.. all.Select(one => ReadToEndAsync(one.Peer))];
@@ -155,6 +180,9 @@ public sealed class ConnectionGroupTests : IAsyncDisposable
         for (int number = 1; number <= StressScale.Rounds(4_000); number++)
         {
             int who = random.Next(all.Count);
+            int which = random.Next(3) == 0 ? 1 : 0;
+            ConnectionGroup group = groups[which];
+            bool[] isMember = isMemberOf[which];
             PID pid = all[who].Connection.Pid;
             SharedPayload payload = Frame(number);
             payloads.Add(payload);
@@ -176,16 +204,24 @@ public sealed class ConnectionGroupTests : IAsyncDisposable
                     action = () => Assert.True(group.SendTo(pid, payload));
                     break;
                 default:
-                    bool excepts = random.Next(3) == 0;
+                    int[] except = random.Next(4) switch
+                    {
+                        0 => [who],
+                        1 => [.. Enumerable.Range(0, all.Count).Where(_ => random.Next(3) == 0)],
+                        _ => [],
+                    };
                     for (int index = 0; index < all.Count; index++)
                     {
-                        if (isMember[index] && !(excepts && index == who))
+                        if (isMember[index] && !except.Contains(index))
                         {
                             expected[index].Add(number);
                         }
                     }
 
-                    action = () => group.Publish(payload, excepts ? pid : null);
+                    PID[] pids = [.. except.Select(index => all[index].Connection.Pid)];
+                    action = pids.Length <= 1
+                        ? () => group.Publish(payload, except: pids.FirstOrDefault())
+                        : () => group.Publish(payload, pids);
                     break;
             }
 
@@ -214,7 +250,7 @@ public sealed class ConnectionGroupTests : IAsyncDisposable
             Assert.Equal(expected[index], await heard[index]);
         }
 
-        await Eventually.Equal("members", 0, () => group.Count);
+        await Eventually.Equal("members", 0, () => groups.Sum(static group => group.Count));
         await Eventually.True("every payload is given back", () => payloads.TrueForAll(IsGivenBack));
     }
 

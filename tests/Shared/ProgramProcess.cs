@@ -1,8 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using NetPoll.Tests;
 
-namespace Chat.Tests.Support;
+namespace NetPoll.Tests;
 
 /// <summary>A program of this repository in a process of its own, with the lines that it writes. It is killed at the end, if it still runs.</summary>
 internal sealed class ProgramProcess : IAsyncDisposable
