@@ -173,6 +173,23 @@ public sealed class PollDescriptorDeadlineTests
     }
 
     [Fact]
+    public void A_node_that_comes_up_before_its_deadline_frees_nobody_and_comes_again()
+    {
+        _model.SetDeadline(PollMode.Read, 50);
+        Reader.Wait();
+        _model.Wheel.Cancel(Descriptor);
+
+        ReadyList ready = new();
+        Descriptor.OnDue(_model.Now, ready);
+        Assert.False(ready.TryTake(out _, out _));
+        Assert.False(Descriptor.Info.IsReadExpired);
+        Assert.Equal(1, _model.Wheel.Count);
+
+        Assert.Equal(1, _model.Advance(60));
+        Assert.Equal(1, Reader.Freed);
+    }
+
+    [Fact]
     public void NP048_A_firing_that_overtakes_the_news_of_an_earlier_deadline_is_ignored_and_the_new_one_still_fires()
     {
         _model.SetDeadline(PollMode.Read, 50);
