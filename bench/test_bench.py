@@ -162,6 +162,9 @@ class YardstickTests(unittest.TestCase):
                 self.assert_serves("--connections", str(connections), "--size", str(size), "--in-flight", str(in_flight),
                                    "--seconds", "0.5")
 
+    def test_a_generator_that_never_sleeps_measures_the_same_and_still_ends(self):
+        self.assertIn("messages=", self.assert_serves("--mode", "ping-pong", "--spin", "--seconds", "0.2"))
+
     def test_rounds_from_stdin_are_one_line_each(self):
         lines = self.assert_serves("--rounds-from-stdin", "--connections", "8", stdin="0.1\n0.1\n0.1\n").splitlines()
         self.assertEqual(lines[0], "ready")

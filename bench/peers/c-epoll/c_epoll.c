@@ -3,7 +3,8 @@
  * told as a ratio to this program, so it must be as fast as a plain epoll server can honestly be, and it must be a
  * correct echo under every load that the others are measured with: no byte lost, doubled or out of order.
  *
- * Usage: c_epoll --port N   (0 takes any free port; prints "listening on 127.0.0.1:PORT" when ready)
+ * Usage: c_epoll --port N [--spin]   (0 takes any free port; prints "listening on 127.0.0.1:PORT" when ready)
+ * With --spin it never sleeps: no server can answer one client sooner than that on the machine at hand.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -248,13 +249,14 @@ static int parse_port(int argument_count, char **arguments)
             return (int)port;
         }
     }
-    fprintf(stderr, "usage: %s --port N   (0 to 65535; 0 takes any free port)\n", arguments[0]);
+    fprintf(stderr, "usage: %s --port N [--spin]   (0 to 65535; 0 takes any free port)\n", arguments[0]);
     exit(2);
 }
 
 int main(int argument_count, char **arguments)
 {
-    int listener = listen_on_loopback(parse_port(argument_count, arguments));
+    bool spin = argument_count == 4 && strcmp(arguments[3], "--spin") == 0;
+    int listener = listen_on_loopback(parse_port(spin ? argument_count - 1 : argument_count, arguments));
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0)
     {
@@ -271,7 +273,7 @@ int main(int argument_count, char **arguments)
 
     for (;;)
     {
-        int count = epoll_wait(epoll, events, EVENTS_PER_WAIT, -1);
+        int count = epoll_wait(epoll, events, EVENTS_PER_WAIT, spin ? 0 : -1);
         if (count < 0)
         {
             if (errno == EINTR)
