@@ -5,7 +5,10 @@ using NetPoll.Core.Sockets;
 
 namespace NetPoll.Actors.Listening;
 
-/// <summary>A listener's socket on one poller: accepts in batches, and the connections are born on the thread on which they live.</summary>
+/// <summary>
+/// A listener's socket on one poller: accepts in batches, and the connections are born on the thread on which they live. That is this poller, or
+/// one after the other where the listener has only this socket.
+/// </summary>
 /// <remarks>The poller's thread only, but for the methods that return a task, which any thread may call.</remarks>
 internal sealed class Acceptor : WatchedSocket
 {
@@ -21,26 +24,30 @@ internal sealed class Acceptor : WatchedSocket
     private bool _isClosed;
     private int _leftToDrain;
 
-    internal Acceptor(ActorPoller home, ListenerActor listener, PollableSocket socket)
+    internal Acceptor(ActorPoller home, ListenerActor listener, PollableSocket socket, bool hands)
         : base(home, socket)
     {
         _listener = listener;
-        _admission = new Admission(home, listener);
+        _admission = listener.AdmissionOn(home);
+        Hands = hands;
     }
+
+    /// <summary>Whether it spreads what it accepts over all pollers.</summary>
+    internal bool Hands { get; }
 
     /// <summary>Whether its socket takes connections, or will when accepting is resumed. Any thread.</summary>
     internal bool IsAccepting => IsWatched && !Volatile.Read(ref _isClosed);
 
     /// <summary>Whether its poller takes no connections any more, so that it is right when this one accepts none. Any thread.</summary>
-    internal bool IsLeftOut => Home.IsDraining;
+    internal bool IsLeftOut => Home.IsDraining && !Hands;
 
     /// <summary>Begins to accept.</summary>
     /// <exception cref="IOException">The poller could not take the socket.</exception>
     /// <exception cref="ObjectDisposedException">It was stopped before.</exception>
-    internal Task StartAsync() => OnPollerAsync(() =>
+    internal Task StartAsync() => Home.InvokeAsync(() =>
     {
         ObjectDisposedException.ThrowIf(_isClosed, _listener);
-        if (Home.IsDraining)
+        if (IsLeftOut)
         {
             // Told to before the listener was there to be stopped: the other pollers' sockets serve.
             CloseSocket();
@@ -58,10 +65,10 @@ internal sealed class Acceptor : WatchedSocket
     });
 
     /// <summary>From the task's end on nothing is accepted; what comes waits in the system's queue.</summary>
-    internal Task PauseAsync() => OnPollerAsync(() => _isPaused = true);
+    internal Task PauseAsync() => Home.InvokeAsync(() => _isPaused = true);
 
     /// <summary>Accepts again, first what has waited.</summary>
-    internal Task ResumeAsync() => OnPollerAsync(() =>
+    internal Task ResumeAsync() => Home.InvokeAsync(() =>
     {
         if (_isPaused && !_isClosed)
         {
@@ -76,7 +83,7 @@ internal sealed class Acceptor : WatchedSocket
     /// </summary>
     internal Task StopAsync()
     {
-        _ = OnPollerAsync(() =>
+        _ = Home.InvokeAsync(() =>
         {
             if (_isStopping || _isClosed)
             {
@@ -90,9 +97,6 @@ internal sealed class Acceptor : WatchedSocket
         });
         return _stopped.Task;
     }
-
-    /// <summary>The server stops: what waits for its PROXY header is refused.</summary>
-    internal Task RefuseWaitingAsync() => OnPollerAsync(_admission.RefuseWaiting);
 
     /// <inheritdoc/>
     protected override void OnReadable() => Accept();
@@ -175,7 +179,7 @@ internal sealed class Acceptor : WatchedSocket
             IoResult result = Socket.Accept(out PollableSocket? socket);
             if (result.IsSuccess)
             {
-                result = _admission.Receive(socket!);
+                result = Place(socket!);
             }
 
             switch (result.IsSuccess ? PollErrorClass.None : PollErrors.ClassifyAccept(result.NativeError))
@@ -195,6 +199,18 @@ internal sealed class Acceptor : WatchedSocket
         return BatchEnd.Budget;
     }
 
+    private IoResult Place(PollableSocket socket)
+    {
+        ActorPoller home = Hands ? _listener.NextHome() : Home;
+        if (ReferenceEquals(home, Home))
+        {
+            return _admission.Receive(socket);
+        }
+
+        _listener.Hand(socket, home);
+        return IoResult.Success;
+    }
+
     private void CloseSocket()
     {
         if (!_isClosed)
@@ -204,26 +220,6 @@ internal sealed class Acceptor : WatchedSocket
             _ = Socket.Close();
             _stopped.TrySetResult();
         }
-    }
-
-    private Task OnPollerAsync(Action action)
-    {
-        TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        Home.Poller.Post(() =>
-        {
-            try
-            {
-                action();
-                done.SetResult();
-            }
-#pragma warning disable CA1031 // Whoever awaits the task gets it.
-            catch (Exception exception)
-#pragma warning restore CA1031
-            {
-                done.SetException(exception);
-            }
-        });
-        return done.Task;
     }
 
     private enum BatchEnd

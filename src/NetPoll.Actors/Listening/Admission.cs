@@ -27,6 +27,24 @@ internal sealed class Admission
     /// <summary>Whether the server or the poller stops.</summary>
     internal bool IsStopping => _home.Extension.IsStopping || _home.IsDraining;
 
+    /// <summary>Takes over a socket that an acceptor elsewhere took for this poller.</summary>
+    internal void ReceiveHanded(PollableSocket socket)
+    {
+        if (!_home.IsDraining)
+        {
+            // An error was counted and logged; the acceptor is no part of it.
+            _ = Receive(socket);
+        }
+        else if (_home.Extension.IsStopping || _home.Extension.NextHome() is not { IsDraining: false } other)
+        {
+            Dismiss(socket, RefusalReason.Stopping, detail: null);
+        }
+        else
+        {
+            _listener.Hand(socket, other);
+        }
+    }
+
     /// <summary>Takes a new socket over.</summary>
     /// <returns>The error that kept it from being watched, after which accepting more makes no sense for a while.</returns>
     internal IoResult Receive(PollableSocket socket)
@@ -39,12 +57,13 @@ internal sealed class Admission
 
         if (_listener.ProxyProtocol is not { } proxies)
         {
-            return Admit(socket, socket.RemoteEndPoint, received: default);
+            // Without an address, as on a Unix domain socket, there is nothing to limit by.
+            return Admit(socket, socket.RemoteEndPoint as IPEndPoint, received: default);
         }
 
-        if (socket.RemoteEndPoint is not { } proxy || !proxies.Trusted.Contains(proxy.Address))
+        if (!proxies.Contains(socket.RemoteEndPoint))
         {
-            Refuse(socket, RefusalReason.UntrustedProxy, "it is in none of the trusted networks");
+            Refuse(socket, RefusalReason.UntrustedProxy, "it is no trusted proxy");
             return IoResult.Success;
         }
 
@@ -83,8 +102,10 @@ internal sealed class Admission
     /// <summary>Counts a connection out that got no actor.</summary>
     internal void Leave() => _listener.Leave();
 
-    /// <summary>The server stops: whose PROXY header has not come is refused.</summary>
-    internal void RefuseWaiting()
+    /// <summary>The server stops: whose PROXY header has not come is refused. Any thread.</summary>
+    internal Task RefuseWaitingAsync() => _home.InvokeAsync(RefuseWaiting);
+
+    private void RefuseWaiting()
     {
         foreach (ProxyPreamble waiting in Waiting.ToArray())
         {

@@ -12,7 +12,9 @@ namespace NetPoll.Actors.Listening;
 internal sealed class ListenerActor : IActor, IConnectionOwner
 {
     private readonly NetPollExtension _extension;
+    // One for each poller, or a single one that hands what it accepts to all of them.
     private readonly Acceptor[] _acceptors;
+    private readonly Admission[] _admissions;
     private readonly LiveCount _connections = new();
     private readonly int _maxConnections;
     private long _names;
@@ -36,7 +38,10 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
 
         // The start is timed by nobody: a stopwatch for every connection would only cost.
         Props = Props.FromProducer(factory).WithStartDeadline(TimeSpan.Zero);
-        _acceptors = [.. sockets.Select((socket, index) => new Acceptor(extension.Homes[index], this, socket))];
+        _admissions = [.. extension.Homes.Select(home => new Admission(home, this))];
+        _acceptors = sockets.Length == extension.Homes.Length
+            ? [.. sockets.Select((socket, index) => new Acceptor(extension.Homes[index], this, socket, hands: false))]
+            : [new Acceptor(extension.NextHome(), this, sockets[0], hands: true)];
     }
 
     /// <inheritdoc/>
@@ -54,7 +59,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     /// <inheritdoc/>
     public ConnectionOptions ConnectionOptions { get; }
 
-    internal IPEndPoint EndPoint { get; }
+    internal EndPoint EndPoint { get; }
 
     /// <summary>What users are given.</summary>
     internal Listener Handle => new(PID.FromAddress(System.Address, Id), EndPoint);
@@ -130,14 +135,35 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     }
 
     /// <summary>The server stops: what waits for its PROXY header is refused. After the accepting has stopped.</summary>
-    internal Task RefuseWaitingAsync() => Task.WhenAll(_acceptors.Select(static acceptor => acceptor.RefuseWaitingAsync()));
+    internal Task RefuseWaitingAsync() => Task.WhenAll(_admissions.Select(static admission => admission.RefuseWaitingAsync()));
 
     /// <summary>Ends accepting on one poller: what waits in its queue is taken, whose PROXY header has not come is refused.</summary>
     internal async Task StopAcceptingOnAsync(ActorPoller home)
     {
-        Acceptor acceptor = _acceptors[home.Poller.Index];
-        await acceptor.StopAsync().ConfigureAwait(false);
-        await acceptor.RefuseWaitingAsync().ConfigureAwait(false);
+        if (!_acceptors[0].Hands)
+        {
+            await _acceptors[home.Poller.Index].StopAsync().ConfigureAwait(false);
+        }
+        else if (Array.TrueForAll(_extension.Homes, static home => home.IsDraining))
+        {
+            // Nobody is left to hand to.
+            await _acceptors[0].StopAsync().ConfigureAwait(false);
+        }
+
+        await _admissions[home.Poller.Index].RefuseWaitingAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Who decides what becomes of a poller's newcomers.</summary>
+    internal Admission AdmissionOn(ActorPoller home) => _admissions[home.Poller.Index];
+
+    /// <summary>The poller for the next newcomer of a single acceptor.</summary>
+    internal ActorPoller NextHome() => _extension.NextHome();
+
+    /// <summary>Gives an accepted socket to another poller. Any poller's thread; what is posted afterwards runs after it.</summary>
+    internal void Hand(PollableSocket socket, ActorPoller home)
+    {
+        Admission admission = AdmissionOn(home);
+        home.Poller.Post(() => admission.ReceiveHanded(socket));
     }
 
     /// <summary>Counts a connection in, unless there are as many as may be. Any poller's thread.</summary>

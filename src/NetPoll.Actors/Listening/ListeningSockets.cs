@@ -3,12 +3,30 @@ using NetPoll.Core.Backends;
 
 namespace NetPoll.Actors.Listening;
 
-/// <summary>The sockets of one listener: one for each poller, on the same address, each with a queue of its own.</summary>
+/// <summary>
+/// The sockets of one listener: one for each poller, on the same address, each with a queue of its own; or a single one where an address
+/// cannot be shared so.
+/// </summary>
 internal static class ListeningSockets
 {
     /// <summary>Binds them all, or none.</summary>
+    /// <param name="platform">Makes the sockets.</param>
+    /// <param name="endPoint">Where to listen.</param>
+    /// <param name="backlog">How many connections may wait in each queue.</param>
+    /// <param name="count">How many sockets there are where the address can be shared.</param>
     /// <exception cref="IOException">The address is in use or not ours; the message names it.</exception>
-    internal static PollableSocket[] Bind(PollPlatform platform, IPEndPoint endPoint, int backlog, int count)
+    internal static PollableSocket[] Bind(PollPlatform platform, EndPoint endPoint, int backlog, int count)
+    {
+        if (endPoint is not IPEndPoint address || !platform.CanSharePort)
+        {
+            IoResult result = platform.ListenStream(endPoint, backlog, out PollableSocket? socket);
+            return result.IsSuccess ? [socket!] : throw result.ToException($"Listening on {endPoint}");
+        }
+
+        return BindShared(platform, address, backlog, count);
+    }
+
+    private static PollableSocket[] BindShared(PollPlatform platform, IPEndPoint endPoint, int backlog, int count)
     {
         PollableSocket[] sockets = new PollableSocket[count];
         int made = 0;
@@ -22,7 +40,7 @@ internal static class ListeningSockets
 
             for (; made < sockets.Length; made++)
             {
-                sockets[made] = BindOne(platform, made == 0 ? endPoint : sockets[0].LocalEndPoint!, backlog, sharePort: true);
+                sockets[made] = BindOne(platform, made == 0 ? endPoint : (IPEndPoint)sockets[0].LocalEndPoint!, backlog, sharePort: true);
             }
 
             return sockets;

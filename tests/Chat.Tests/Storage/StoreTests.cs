@@ -1,6 +1,6 @@
 using Chat.Domain;
 using Chat.Storage;
-using Chat.Tests.Support;
+using NetPoll.Tests;
 using Microsoft.Data.Sqlite;
 
 namespace Chat.Tests.Storage;
