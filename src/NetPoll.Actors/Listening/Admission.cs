@@ -63,7 +63,7 @@ internal sealed class Admission
 
         if (!proxies.Contains(socket.RemoteEndPoint))
         {
-            Refuse(socket, RefusalReason.UntrustedProxy, "it is no trusted proxy");
+            Refuse(socket, RefusalReason.UntrustedProxy, socket.RemoteEndPoint is IPEndPoint ? "it is in none of the trusted networks" : "it came by no address, and Unix domain sockets are not trusted");
             return IoResult.Success;
         }
 
