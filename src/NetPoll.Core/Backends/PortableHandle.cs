@@ -6,7 +6,10 @@ namespace NetPoll.Core.Backends;
 /// <summary>What a connection and a listener of System.Net.Sockets have in common: life, seat at a backend, options.</summary>
 internal abstract class PortableHandle : PollableSocket
 {
-    private readonly nint _descriptor;
+    private const int TcpLevel = 6;
+    private const int LinuxUserTimeout = 18;
+
+    private readonly int _descriptor;
     private PortableWatch? _watch;
     private IPEndPoint? _remote;
     private int _isClosed;
@@ -19,7 +22,7 @@ internal abstract class PortableHandle : PollableSocket
         // Blocking is refused and not emulated, so no thread can be held.
         socket.Blocking = false;
         Socket = socket;
-        _descriptor = socket.Handle;
+        _descriptor = (int)socket.Handle;
         _remote = remote;
     }
 
@@ -30,7 +33,7 @@ internal abstract class PortableHandle : PollableSocket
 
     protected bool IsClosed => Volatile.Read(ref _isClosed) != 0;
 
-    internal override int Descriptor => IsClosed ? -1 : (int)_descriptor;
+    internal override int Descriptor => IsClosed ? -1 : _descriptor;
 
     internal override IPEndPoint? RemoteEndPoint => _remote is null ? null : new IPEndPoint(_remote.Address, _remote.Port);
 
@@ -185,9 +188,6 @@ internal abstract class PortableHandle : PollableSocket
             return IoResult.Gone;
         }
     }
-
-    private const int TcpLevel = 6;
-    private const int LinuxUserTimeout = 18;
 
     private static (SocketOptionLevel Level, SocketOptionName Name) Option(SocketSetting setting) => setting switch
     {
