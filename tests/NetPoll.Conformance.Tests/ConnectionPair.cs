@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using NetPoll.Core;
+using NetPoll.Tests;
 
 namespace NetPoll.Conformance.Tests;
 
@@ -29,6 +30,11 @@ internal sealed class ConnectionPair : IAsyncDisposable
 
     internal static async Task<ConnectionPair> ConnectAsync(Transport transport, int pollers)
     {
+        if (transport != Transport.Tcp)
+        {
+            TestBackend.SkipOnPortable("The portable backend has no Unix domain sockets yet.");
+        }
+
         PollerGroup group = new(new PollerOptions { PollerCount = pollers });
         await using NetListener listener = NetListener.Listen(
             transport == Transport.Tcp ? new IPEndPoint(IPAddress.Loopback, 0) : new UnixDomainSocketEndPoint($"\0netpoll-{Guid.NewGuid():N}"), group);

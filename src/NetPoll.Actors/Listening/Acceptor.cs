@@ -1,15 +1,14 @@
 using NetPoll.Actors.Diagnostics;
-using NetPoll.Actors.Pollers;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Sockets;
 
 namespace NetPoll.Actors.Listening;
 
-/// <summary>
-/// A listener's socket on one poller: accepts in batches, and the connections are born on the thread on which they live. That is this poller, or
-/// one after the other where the listener has only this socket.
-/// </summary>
-/// <remarks>The poller's thread only, but for the methods that return a task, which any thread may call.</remarks>
+/// <summary>A listener's socket on one poller: accepts in batches, and the connections are born on the thread on which they live.</summary>
+/// <remarks>
+/// Where the listener has one socket for all pollers it hands each new connection to the next of them, and goes on when its own takes none any
+/// more. The poller's thread only, but for the methods that return a task, which any thread may call.
+/// </remarks>
 internal sealed class Acceptor : WatchedSocket
 {
     // Then the open connections have their turn.
@@ -17,6 +16,7 @@ internal sealed class Acceptor : WatchedSocket
 
     private readonly ListenerActor _listener;
     private readonly Admission _admission;
+    private readonly bool _isForAll;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private AcceptBackoff _backoff;
     private bool _isPaused;
@@ -24,27 +24,28 @@ internal sealed class Acceptor : WatchedSocket
     private bool _isClosed;
     private int _leftToDrain;
 
-    internal Acceptor(ActorPoller home, ListenerActor listener, PollableSocket socket, bool hands)
-        : base(home, socket)
+    /// <param name="admission">Of the poller on which it accepts.</param>
+    /// <param name="listener">Whose socket it is.</param>
+    /// <param name="socket">Taken over.</param>
+    /// <param name="isForAll">Whether it accepts for all pollers, and not only for its own.</param>
+    internal Acceptor(Admission admission, ListenerActor listener, PollableSocket socket, bool isForAll)
+        : base(admission.Home, socket)
     {
         _listener = listener;
-        _admission = listener.AdmissionOn(home);
-        Hands = hands;
+        _admission = admission;
+        _isForAll = isForAll;
     }
-
-    /// <summary>Whether it spreads what it accepts over all pollers.</summary>
-    internal bool Hands { get; }
 
     /// <summary>Whether its socket takes connections, or will when accepting is resumed. Any thread.</summary>
     internal bool IsAccepting => IsWatched && !Volatile.Read(ref _isClosed);
 
     /// <summary>Whether its poller takes no connections any more, so that it is right when this one accepts none. Any thread.</summary>
-    internal bool IsLeftOut => Home.IsDraining && !Hands;
+    internal bool IsLeftOut => Home.IsDraining && !_isForAll;
 
     /// <summary>Begins to accept.</summary>
     /// <exception cref="IOException">The poller could not take the socket.</exception>
     /// <exception cref="ObjectDisposedException">It was stopped before.</exception>
-    internal Task StartAsync() => Home.InvokeAsync(() =>
+    internal Task StartAsync() => Home.RunAsync(() =>
     {
         ObjectDisposedException.ThrowIf(_isClosed, _listener);
         if (IsLeftOut)
@@ -65,10 +66,10 @@ internal sealed class Acceptor : WatchedSocket
     });
 
     /// <summary>From the task's end on nothing is accepted; what comes waits in the system's queue.</summary>
-    internal Task PauseAsync() => Home.InvokeAsync(() => _isPaused = true);
+    internal Task PauseAsync() => Home.RunAsync(() => _isPaused = true);
 
     /// <summary>Accepts again, first what has waited.</summary>
-    internal Task ResumeAsync() => Home.InvokeAsync(() =>
+    internal Task ResumeAsync() => Home.RunAsync(() =>
     {
         if (_isPaused && !_isClosed)
         {
@@ -83,7 +84,7 @@ internal sealed class Acceptor : WatchedSocket
     /// </summary>
     internal Task StopAsync()
     {
-        _ = Home.InvokeAsync(() =>
+        _ = Home.RunAsync(() =>
         {
             if (_isStopping || _isClosed)
             {
@@ -97,6 +98,9 @@ internal sealed class Acceptor : WatchedSocket
         });
         return _stopped.Task;
     }
+
+    /// <summary>From the task's end on, what it has handed to other pollers before the call has reached them.</summary>
+    internal Task HandedOverAsync() => Home.RunAsync(static () => { });
 
     /// <inheritdoc/>
     protected override void OnReadable() => Accept();
@@ -160,6 +164,12 @@ internal sealed class Acceptor : WatchedSocket
             return;
         }
 
+        if (end == BatchEnd.Empty && !Socket.FinishAccepting())
+        {
+            WaitReadable();
+            return;
+        }
+
         if (end == BatchEnd.Failed)
         {
             Log.AcceptFailedAtStop(Home.Logger, _listener.EndPoint, failure.Error, failure.NativeError);
@@ -179,7 +189,7 @@ internal sealed class Acceptor : WatchedSocket
             IoResult result = Socket.Accept(out PollableSocket? socket);
             if (result.IsSuccess)
             {
-                result = Place(socket!);
+                result = Receive(socket!);
             }
 
             switch (result.IsSuccess ? PollErrorClass.None : PollErrors.ClassifyAccept(result.NativeError))
@@ -199,15 +209,15 @@ internal sealed class Acceptor : WatchedSocket
         return BatchEnd.Budget;
     }
 
-    private IoResult Place(PollableSocket socket)
+    private IoResult Receive(PollableSocket socket)
     {
-        ActorPoller home = Hands ? _listener.NextHome() : Home;
-        if (ReferenceEquals(home, Home))
+        Admission admission = _isForAll ? _listener.NextAdmission() : _admission;
+        if (ReferenceEquals(admission, _admission))
         {
-            return _admission.Receive(socket);
+            return admission.Receive(socket);
         }
 
-        _listener.Hand(socket, home);
+        admission.Home.Poller.Post(new Handover(admission, socket));
         return IoResult.Success;
     }
 

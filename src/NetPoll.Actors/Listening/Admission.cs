@@ -18,6 +18,9 @@ internal sealed class Admission
         _listener = listener;
     }
 
+    /// <summary>The poller on which it admits.</summary>
+    internal ActorPoller Home => _home;
+
     /// <summary>Connections whose PROXY header has not come yet.</summary>
     internal HashSet<ProxyPreamble> Waiting { get; } = [];
 
@@ -26,24 +29,6 @@ internal sealed class Admission
 
     /// <summary>Whether the server or the poller stops.</summary>
     internal bool IsStopping => _home.Extension.IsStopping || _home.IsDraining;
-
-    /// <summary>Takes over a socket that an acceptor elsewhere took for this poller.</summary>
-    internal void ReceiveHanded(PollableSocket socket)
-    {
-        if (!_home.IsDraining)
-        {
-            // An error was counted and logged; the acceptor is no part of it.
-            _ = Receive(socket);
-        }
-        else if (_home.Extension.IsStopping || _home.Extension.NextHome() is not { IsDraining: false } other)
-        {
-            Dismiss(socket, RefusalReason.Stopping, detail: null);
-        }
-        else
-        {
-            _listener.Hand(socket, other);
-        }
-    }
 
     /// <summary>Takes a new socket over.</summary>
     /// <returns>The error that kept it from being watched, after which accepting more makes no sense for a while.</returns>
@@ -63,7 +48,10 @@ internal sealed class Admission
 
         if (!proxies.Contains(socket.RemoteEndPoint))
         {
-            Refuse(socket, RefusalReason.UntrustedProxy, socket.RemoteEndPoint is IPEndPoint ? "it is in none of the trusted networks" : "it came by no address, and Unix domain sockets are not trusted");
+            Refuse(
+                socket,
+                RefusalReason.UntrustedProxy,
+                socket.RemoteEndPoint is IPEndPoint ? "it is in none of the trusted networks" : "it came by no address, and Unix domain sockets are not trusted");
             return IoResult.Success;
         }
 
@@ -103,7 +91,7 @@ internal sealed class Admission
     internal void Leave() => _listener.Leave();
 
     /// <summary>The server stops: whose PROXY header has not come is refused. Any thread.</summary>
-    internal Task RefuseWaitingAsync() => _home.InvokeAsync(RefuseWaiting);
+    internal Task RefuseWaitingAsync() => _home.RunAsync(RefuseWaiting);
 
     private void RefuseWaiting()
     {

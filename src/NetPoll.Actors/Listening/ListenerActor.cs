@@ -12,9 +12,12 @@ namespace NetPoll.Actors.Listening;
 internal sealed class ListenerActor : IActor, IConnectionOwner
 {
     private readonly NetPollExtension _extension;
-    // One for each poller, or a single one that hands what it accepts to all of them.
     private readonly Acceptor[] _acceptors;
+
+    // One for each poller.
     private readonly Admission[] _admissions;
+    private readonly bool _isOneForAll;
+    private Admission? _lastAdmission;
     private readonly LiveCount _connections = new();
     private readonly int _maxConnections;
     private long _names;
@@ -38,10 +41,9 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
 
         // The start is timed by nobody: a stopwatch for every connection would only cost.
         Props = Props.FromProducer(factory).WithStartDeadline(TimeSpan.Zero);
+        _isOneForAll = !extension.Platform.CanSharePort || sockets.Length < extension.Homes.Length;
         _admissions = [.. extension.Homes.Select(home => new Admission(home, this))];
-        _acceptors = sockets.Length == extension.Homes.Length
-            ? [.. sockets.Select((socket, index) => new Acceptor(extension.Homes[index], this, socket, hands: false))]
-            : [new Acceptor(extension.NextHome(), this, sockets[0], hands: true)];
+        _acceptors = [.. sockets.Select((socket, index) => new Acceptor(_admissions[index], this, socket, _isOneForAll))];
     }
 
     /// <inheritdoc/>
@@ -140,31 +142,27 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     /// <summary>Ends accepting on one poller: what waits in its queue is taken, whose PROXY header has not come is refused.</summary>
     internal async Task StopAcceptingOnAsync(ActorPoller home)
     {
-        if (!_acceptors[0].Hands)
+        Admission admission = _admissions[home.Poller.Index];
+        if (!_isOneForAll)
         {
             await _acceptors[home.Poller.Index].StopAsync().ConfigureAwait(false);
         }
-        else if (Array.TrueForAll(_extension.Homes, static home => home.IsDraining))
+        else if (_extension.IsDrainingWholly)
         {
-            // Nobody is left to hand to.
+            // What waits in the queue still goes to the poller that was the last to be told, which tells them.
+            Interlocked.Exchange(ref _lastAdmission, admission);
             await _acceptors[0].StopAsync().ConfigureAwait(false);
         }
+        else
+        {
+            await _acceptors[0].HandedOverAsync().ConfigureAwait(false);
+        }
 
-        await _admissions[home.Poller.Index].RefuseWaitingAsync().ConfigureAwait(false);
+        await admission.RefuseWaitingAsync().ConfigureAwait(false);
     }
 
-    /// <summary>Who decides what becomes of a poller's newcomers.</summary>
-    internal Admission AdmissionOn(ActorPoller home) => _admissions[home.Poller.Index];
-
-    /// <summary>The poller for the next newcomer of a single acceptor.</summary>
-    internal ActorPoller NextHome() => _extension.NextHome();
-
-    /// <summary>Gives an accepted socket to another poller. Any poller's thread; what is posted afterwards runs after it.</summary>
-    internal void Hand(PollableSocket socket, ActorPoller home)
-    {
-        Admission admission = AdmissionOn(home);
-        home.Poller.Post(() => admission.ReceiveHanded(socket));
-    }
+    /// <summary>Where the next newcomer goes who may live on any poller. Any poller's thread.</summary>
+    internal Admission NextAdmission() => Volatile.Read(ref _lastAdmission) ?? _admissions[_extension.NextHome().Poller.Index];
 
     /// <summary>Counts a connection in, unless there are as many as may be. Any poller's thread.</summary>
     internal bool TryEnter() => _connections.TryEnter(_maxConnections) && _extension.Connections.TryEnter();

@@ -4,16 +4,16 @@ using NetPoll.Core.Backends;
 namespace NetPoll.Actors.Listening;
 
 /// <summary>
-/// The sockets of one listener: one for each poller, on the same address, each with a queue of its own; or a single one where an address
-/// cannot be shared so.
+/// The sockets of one listener: one for each poller, on the same address, each with a queue of its own; where the address cannot be
+/// shared so, as no Unix domain socket's can, one for all.
 /// </summary>
 internal static class ListeningSockets
 {
     /// <summary>Binds them all, or none.</summary>
-    /// <param name="platform">Makes the sockets.</param>
-    /// <param name="endPoint">Where to listen.</param>
+    /// <param name="platform">The operating system.</param>
+    /// <param name="endPoint">Where to listen; port 0 lets the system choose.</param>
     /// <param name="backlog">How many connections may wait in each queue.</param>
-    /// <param name="count">How many sockets there are where the address can be shared.</param>
+    /// <param name="count">How many pollers there are.</param>
     /// <exception cref="IOException">The address is in use or not ours; the message names it.</exception>
     internal static PollableSocket[] Bind(PollPlatform platform, EndPoint endPoint, int backlog, int count)
     {

@@ -115,8 +115,8 @@ internal sealed class ActorPoller : IPollerWork
         return late.Length;
     }
 
-    /// <summary>Runs something on the poller's thread; what it throws is the task's. Any thread.</summary>
-    internal Task InvokeAsync(Action action)
+    /// <summary>Runs something on the poller's thread. Any thread; the task has its end, or what it threw.</summary>
+    internal Task RunAsync(Action action)
     {
         TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
         Poller.Post(() =>
