@@ -370,7 +370,7 @@ public sealed partial class Poller
             }
             else
             {
-                Post(descriptor);
+                Post(descriptor.WheelWork);
             }
         }
     }
