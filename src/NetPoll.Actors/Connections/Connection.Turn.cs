@@ -20,7 +20,6 @@ internal partial class Connection
     private const int LingerBytes = 1024 * 1024;
 
     private ConnectionInput _input;
-    private ClosingState? _closing;
 
     // We are parked in the read slot, or the signal of it is on its way.
     private bool _isReadArmed;
@@ -42,13 +41,13 @@ internal partial class Connection
     private bool _demandsBytes;
 
     /// <summary>Whether the handler should stop taking from the bytes that it was given.</summary>
-    internal bool MustStopTaking => _isHandlerBusy || _isSuspended || _demand == 0 || _phase > ConnectionPhase.ReadClosed || _pendingClose is not null;
+    internal bool MustStopTaking => _isHandlerBusy || _isSuspended || _demand == 0 || _phase > ConnectionPhase.ReadClosed || Pending is not null;
 
     /// <summary>Parks the handler's unfinished task; reading goes on when it has ended. A turn only.</summary>
     internal void ParkHandler(Task task)
     {
         _isHandlerBusy = true;
-        if (_pendingClose is not null)
+        if (Pending is not null)
         {
             CloseWithoutTurn();
         }
@@ -130,7 +129,7 @@ internal partial class Connection
             return;
         }
 
-        if (_pendingClose is { } pending)
+        if (Pending is { } pending)
         {
             CloseNow(pending.Reason, pending.Exception, pending.Reset);
             return;
@@ -167,7 +166,7 @@ internal partial class Connection
             return;
         }
 
-        if (_pendingClose is not null)
+        if (Pending is not null)
         {
             return;
         }
@@ -213,7 +212,7 @@ internal partial class Connection
         if (_phase == ConnectionPhase.Closing)
         {
             FlushTurn(home);
-            if (_output is null && _pendingClose is null)
+            if (_output is null && Pending is null)
             {
                 FinishSending(home);
             }
@@ -256,7 +255,7 @@ internal partial class Connection
 
     private bool WantsBytes()
     {
-        if (_handler is null || _pendingClose is not null)
+        if (_handler is null || Pending is not null)
         {
             return false;
         }
@@ -440,7 +439,7 @@ internal partial class Connection
     // After the FIN: throws away what the peer still sends, until its FIN, an error, or the limits.
     private void Linger(int signals)
     {
-        ClosingState closing = _closing!;
+        ClosingState closing = _cold!.Closing!;
         if ((signals & ConnectionSignals.LingerPassed) != 0)
         {
             CloseNow(closing.Reason, exception: null, reset: false);

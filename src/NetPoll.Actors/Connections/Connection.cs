@@ -1,6 +1,5 @@
 using System.Net;
 using NetPoll.Actors.Diagnostics;
-using NetPoll.Actors.Groups;
 using NetPoll.Actors.Pollers;
 using NetPoll.Core;
 using NetPoll.Core.Backends;
@@ -24,8 +23,6 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     private readonly IConnectionOwner _owner;
     private IConnectionHandler? _handler;
     private bool _handlerCountsMessages;
-    private GroupMembership? _memberships;
-    private PendingClose? _pendingClose;
     private ConnectionPhase _phase;
 
     private protected Connection(ActorPoller home, PollableSocket socket, PollDescriptor descriptor, IConnectionOwner owner)
@@ -52,19 +49,16 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     internal IConnectionOwner Owner => _owner;
 
     /// <summary>Whether output may still be added.</summary>
-    internal bool IsWritable => _phase <= ConnectionPhase.ReadClosed && _pendingClose is null && !_isWriteClosed;
+    internal bool IsWritable => _phase <= ConnectionPhase.ReadClosed && Pending is null && !_isWriteClosed;
 
     /// <summary>Whether it has ended, or only its handler is still to be told.</summary>
-    internal bool HasEnded => _phase == ConnectionPhase.Closed || _pendingClose is not null;
+    internal bool HasEnded => _phase == ConnectionPhase.Closed || Pending is not null;
 
     /// <inheritdoc/>
     protected override object? SignalMessage => IsOver ? null : ConnectionSignal.Instance;
 
     // Closed, and the handler knows: a signal that is still on its way has nobody to go to.
-    private bool IsOver => _phase == ConnectionPhase.Closed && _pendingClose is null;
-
-    /// <summary>The groups it belongs to.</summary>
-    internal ref GroupMembership? Memberships => ref _memberships;
+    private bool IsOver => _phase == ConnectionPhase.Closed && Pending is null;
 
     /// <summary>Makes a connection and its actor of an accepted socket. The poller's thread.</summary>
     /// <param name="home">The poller that it will live on.</param>
@@ -133,7 +127,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         ActorPoller home = CheckThread();
         if (_phase <= ConnectionPhase.ReadClosed)
         {
-            _closing = new ClosingState(reason, isPeerDone: _phase == ConnectionPhase.ReadClosed);
+            Cold.Closing = new ClosingState(reason, isPeerDone: _phase == ConnectionPhase.ReadClosed);
             _phase = ConnectionPhase.Closing;
             TakeATurn(home);
         }
@@ -143,9 +137,9 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     internal void RequestClose(CloseReason reason, Exception? exception, bool reset)
     {
         _ = CheckThread();
-        if (_phase != ConnectionPhase.Closed && _pendingClose is null)
+        if (_phase != ConnectionPhase.Closed && Pending is null)
         {
-            _pendingClose = new PendingClose(reason, exception, reset);
+            Pending = new PendingClose(reason, exception, reset);
             Signal(ConnectionSignals.CloseRequested);
             if (_isHandlerBusy)
             {
@@ -167,7 +161,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
             return;
         }
 
-        _pendingClose ??= new PendingClose(reason, Exception: null, Reset: true);
+        Pending ??= new PendingClose(reason, Exception: null, Reset: true);
         CloseBetweenTurns(reset: true);
     }
 
@@ -184,7 +178,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         }
 
         FlushTurn(Home);
-        if (_pendingClose is { } pending)
+        if (Pending is { } pending)
         {
             CloseNow(pending.Reason, pending.Exception, pending.Reset);
         }
@@ -194,7 +188,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         }
         else
         {
-            CloseNow(_closing?.Reason ?? CloseReason.Shutdown, exception: null, reset: false);
+            CloseNow(_cold?.Closing?.Reason ?? CloseReason.Shutdown, exception: null, reset: false);
         }
     }
 
@@ -226,9 +220,9 @@ internal partial class Connection : PollerMailbox, IPollWaiter
             return;
         }
 
-        long unsent = OutputBytes + (_pendingClose?.BytesUnsent ?? 0);
+        long unsent = OutputBytes + (Pending?.BytesUnsent ?? 0);
         CloseDescriptor(reset);
-        _pendingClose = null;
+        Pending = null;
         TellOfEnd(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
     }
 
@@ -238,7 +232,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         static state =>
         {
             Connection connection = (Connection)state!;
-            if (connection is { _pendingClose: { } pending, _phase: not ConnectionPhase.Closed })
+            if (connection is { Pending: { } pending, _phase: not ConnectionPhase.Closed })
             {
                 connection.CloseBetweenTurns(pending.Reset);
             }
@@ -251,8 +245,8 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         if (_isHandlerBusy && _phase != ConnectionPhase.Closed)
         {
             FlushTurn(Home);
-            _pendingClose ??= new PendingClose(_closing?.Reason ?? CloseReason.Shutdown, Exception: null, Reset: false);
-            CloseBetweenTurns(_pendingClose.Reset);
+            Pending ??= new PendingClose(_cold?.Closing?.Reason ?? CloseReason.Shutdown, Exception: null, Reset: false);
+            CloseBetweenTurns(Pending.Reset);
         }
     }
 
@@ -266,9 +260,9 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     // The descriptor went between two turns: what is left is to tell the handler.
     private void TellOfAbandonment()
     {
-        if (_pendingClose is { } pending)
+        if (Pending is { } pending)
         {
-            _pendingClose = null;
+            Pending = null;
             TellOfEnd(new ConnectionClosed(pending.Reason, pending.Exception, BytesReceived, BytesSent, pending.BytesUnsent));
         }
     }
