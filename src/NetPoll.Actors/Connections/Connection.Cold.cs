@@ -31,6 +31,9 @@ internal partial class Connection
         set => Cold.Watched = value;
     }
 
+    // As much as was demanded has been delivered.
+    private bool IsDemandMet => _cold is { Demand: 0 };
+
     private ColdState Cold => _cold ??= new ColdState();
 
     // The end that was asked for, and is not carried out or not told yet.
@@ -53,6 +56,18 @@ internal partial class Connection
         internal GroupMembership? Memberships { get; set; }
 
         internal ActorContext? Watched { get; set; }
+
+        /// <summary>
+        /// What the handler has asked for and not been given, in messages or in bytes; without end unless it gets on demand only.
+        /// </summary>
+        internal long Demand { get; set; } = long.MaxValue;
+
+        internal bool DemandsBytes { get; set; }
+
+        /// <summary>The handler was told that the read deadline has passed, and neither moved nor cleared it: no bytes until it does.</summary>
+        internal bool IsReadDeadlineReported { get; set; }
+
+        internal bool AllowsReading => Demand > 0 && !IsReadDeadlineReported;
 
         internal IdleReminder? Idle { get; set; }
 

@@ -13,9 +13,6 @@ internal partial class Connection
 {
     private long _lastReceived;
 
-    // The handler was told that the read deadline has passed, and neither moved nor cleared it: no bytes until it does.
-    private bool _isReadDeadlineReported;
-
     /// <summary>How long nothing may be received before the handler is told; null for ever. The poller's thread.</summary>
     internal TimeSpan? IdleTimeout
     {
@@ -50,7 +47,7 @@ internal partial class Connection
         ActorPoller home = CheckThread();
         if (_phase != ConnectionPhase.Closed)
         {
-            _isReadDeadlineReported = false;
+            _cold?.IsReadDeadlineReported = false;
             home.Poller.SetDeadline(_descriptor, PollMode.Read, deadline);
             TakeATurn(home);
         }
@@ -65,9 +62,9 @@ internal partial class Connection
         }
 
         PollInfo info = _descriptor.Info;
-        if (info.IsReadExpired && !_isReadDeadlineReported && _phase == ConnectionPhase.Open)
+        if (info.IsReadExpired && _cold is not { IsReadDeadlineReported: true } && _phase == ConnectionPhase.Open)
         {
-            _isReadDeadlineReported = true;
+            Cold.IsReadDeadlineReported = true;
             _handler!.DeadlinePassed(DeadlineKind.Read);
         }
 

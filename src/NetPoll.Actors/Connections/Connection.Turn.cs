@@ -36,12 +36,8 @@ internal partial class Connection
     // The handler wants no bytes.
     private bool _isSuspended;
 
-    // What the handler has asked for and not been given, in messages or in bytes; without end unless it gets on demand only.
-    private long _demand = long.MaxValue;
-    private bool _demandsBytes;
-
     /// <summary>Whether the handler should stop taking from the bytes that it was given.</summary>
-    internal bool MustStopTaking => _isHandlerBusy || _isSuspended || _demand == 0 || _phase > ConnectionPhase.ReadClosed || Pending is not null;
+    internal bool MustStopTaking => _isHandlerBusy || _isSuspended || IsDemandMet || _phase > ConnectionPhase.ReadClosed || Pending is not null;
 
     /// <summary>Parks the handler's unfinished task; reading goes on when it has ended. A turn only.</summary>
     internal void ParkHandler(Task task)
@@ -68,8 +64,7 @@ internal partial class Connection
     internal void ResumeReading()
     {
         ActorPoller home = CheckThread();
-        _demandsBytes = false;
-        if (_isSuspended || _demand == 0)
+        if (_isSuspended || IsDemandMet)
         {
             _isSuspended = false;
 
@@ -77,7 +72,8 @@ internal partial class Connection
             TakeATurn(home);
         }
 
-        _demand = long.MaxValue;
+        _cold?.Demand = long.MaxValue;
+        _cold?.DemandsBytes = false;
     }
 
     /// <summary>Delivers so much more, and then nothing until more is demanded. The poller's thread.</summary>
@@ -86,9 +82,10 @@ internal partial class Connection
         ActorPoller home = CheckThread();
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         bool inBytes = unit == DemandUnit.Bytes;
-        long left = _demand == long.MaxValue || inBytes != _demandsBytes ? 0 : _demand;
-        _demandsBytes = inBytes;
-        _demand = count > long.MaxValue - 1 - left ? long.MaxValue - 1 : left + count;
+        ColdState cold = Cold;
+        long left = cold.Demand == long.MaxValue || inBytes != cold.DemandsBytes ? 0 : cold.Demand;
+        cold.DemandsBytes = inBytes;
+        cold.Demand = count > long.MaxValue - 1 - left ? long.MaxValue - 1 : left + count;
         TakeATurn(home);
     }
 
@@ -97,9 +94,9 @@ internal partial class Connection
     {
         _messagesReceived++;
         Home.Traffic.MessagesReceived++;
-        if (_demand != long.MaxValue && !_demandsBytes && _demand > 0)
+        if (_cold is { DemandsBytes: false, Demand: > 0 and < long.MaxValue } cold)
         {
-            _demand--;
+            cold.Demand--;
         }
     }
 
@@ -265,7 +262,7 @@ internal partial class Connection
             return true;
         }
 
-        return _phase == ConnectionPhase.Open && !_isHandlerBusy && !_isSuspended && _demand > 0 && !_isOutputHigh && !_isReadDeadlineReported;
+        return _phase == ConnectionPhase.Open && !_isHandlerBusy && !_isSuspended && !_isOutputHigh && (_cold is null || _cold.AllowsReading);
     }
 
     // What was read before there was a handler is offered to it when it has started.
@@ -315,9 +312,9 @@ internal partial class Connection
         for (int reads = 0; reads < ReadsPerTurn && budget > 0; reads++)
         {
             Span<byte> target = _input.ReadTarget(home.ReadScratch);
-            if (_demandsBytes && target.Length > _demand)
+            if (_cold is { DemandsBytes: true } cold && target.Length > cold.Demand)
             {
-                target = target[..(int)_demand];
+                target = target[..(int)cold.Demand];
             }
 
             IoResult result = _transport.TryRead(target);
@@ -350,9 +347,9 @@ internal partial class Connection
     private void Deliver(ActorPoller home, Span<byte> read)
     {
         CountReceived(home, read.Length);
-        if (_demandsBytes)
+        if (_cold is { DemandsBytes: true } cold)
         {
-            _demand -= read.Length;
+            cold.Demand -= read.Length;
         }
 
         if (!_handlerCountsMessages)
@@ -390,7 +387,7 @@ internal partial class Connection
 
     private void AfterOffer()
     {
-        _mustOfferAgain = !_input.IsEmpty && (_isHandlerBusy || _isSuspended || _demand == 0);
+        _mustOfferAgain = !_input.IsEmpty && (_isHandlerBusy || _isSuspended || IsDemandMet);
         int most = _owner.ConnectionOptions.MaxInputBytes;
         if (_input.Length > most)
         {
