@@ -75,6 +75,9 @@ internal partial class Connection
 
         internal ClosingState? Closing { get; set; }
 
+        /// <summary>The peer is gone, and what it sent before is being delivered.</summary>
+        internal BrokenState? Broken { get; set; }
+
         internal DroppedOutput Dropped { get; private set; }
 
         internal void CountDropped(int payloads, long bytes) => Dropped = new DroppedOutput(Dropped.Payloads + payloads, Dropped.Bytes + bytes);

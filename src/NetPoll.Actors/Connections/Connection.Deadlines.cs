@@ -133,8 +133,15 @@ internal partial class Connection
 
     private void StartLinger(ActorPoller home)
     {
-        Reminder linger = _cold!.Closing!.Linger = new Reminder(this, ConnectionSignals.LingerPassed);
-        home.Poller.Wheel.Arm(linger, home.Poller.Now + (_owner.ConnectionOptions.LingerTimeout.Ticks * 100));
+        ClosingState closing = _cold!.Closing!;
+        if (closing.Linger is { } begun)
+        {
+            // Begun while the handler awaited.
+            home.Poller.Wheel.Cancel(begun);
+        }
+
+        closing.Linger = new Reminder(this, ConnectionSignals.LingerPassed);
+        home.Poller.Wheel.Arm(closing.Linger, home.Poller.Now + (_owner.ConnectionOptions.LingerTimeout.Ticks * 100));
     }
 
     private void CancelTimers(ActorPoller home)
@@ -156,6 +163,16 @@ internal partial class Connection
         protected Connection Connection => connection;
 
         internal override void OnDue(long now, ReadyList ready) => ready.Add(connection, (PollSignals)signal);
+    }
+
+    /// <summary>Calls when its time has come, between turns, whatever the handler does. What holds by then is the callee's to look up.</summary>
+    private sealed class Alarm(Connection connection, Action<Connection> action) : DeadlineNode, IPollWaiter
+    {
+        public void Resume(PollSignals signals) => action(connection);
+
+        public void Schedule(PollSignals signals) => connection.Home.Poller.Post(() => action(connection));
+
+        internal override void OnDue(long now, ReadyList ready) => ready.Add(this, PollSignals.None);
     }
 
     /// <summary>Looks first whether bytes came meanwhile.</summary>

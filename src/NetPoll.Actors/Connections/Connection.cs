@@ -3,6 +3,7 @@ using NetPoll.Actors.Diagnostics;
 using NetPoll.Actors.Pollers;
 using NetPoll.Core;
 using NetPoll.Core.Backends;
+using NetPoll.Core.Deadlines;
 using NetPoll.Core.Descriptors;
 using Proto;
 using Proto.Context;
@@ -14,7 +15,7 @@ namespace NetPoll.Actors.Connections;
 /// <remarks>
 /// All state is its poller's thread's; other threads post messages and raise signals. The parts: this file its life,
 /// <c>Connection.Turn.cs</c> the order of one turn, <c>Connection.Output.cs</c> what is sent, <c>Connection.Deadlines.cs</c> time,
-/// <c>Connection.Figures.cs</c> what is counted.
+/// <c>Connection.Broken.cs</c> the peer's reset, <c>Connection.Figures.cs</c> what is counted.
 /// </remarks>
 internal partial class Connection : PollerMailbox, IPollWaiter
 {
@@ -52,7 +53,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     internal bool IsWritable => _phase <= ConnectionPhase.ReadClosed && Pending is null && !_isWriteClosed;
 
     /// <summary>Whether it has ended, or only its handler is still to be told.</summary>
-    internal bool HasEnded => _phase == ConnectionPhase.Closed || Pending is not null;
+    internal bool HasEnded => _phase == ConnectionPhase.Closed || Pending is not null || IsBroken;
 
     /// <inheritdoc/>
     protected override object? SignalMessage => IsOver ? null : ConnectionSignal.Instance;
@@ -130,6 +131,10 @@ internal partial class Connection : PollerMailbox, IPollWaiter
             Cold.Closing = new ClosingState(reason, isPeerDone: _phase == ConnectionPhase.ReadClosed);
             _phase = ConnectionPhase.Closing;
             TakeATurn(home);
+            if (_isHandlerBusy)
+            {
+                FinishWithoutTurn();
+            }
         }
     }
 
@@ -182,6 +187,10 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         {
             CloseNow(pending.Reason, pending.Exception, pending.Reset);
         }
+        else if (_cold?.Broken is { } broken)
+        {
+            CloseNow(CloseReason.Reset, broken.Exception, reset: false);
+        }
         else if (failure is not null)
         {
             CloseNow(CloseReason.Error, failure, reset: false);
@@ -220,7 +229,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
             return;
         }
 
-        long unsent = OutputBytes + (Pending?.BytesUnsent ?? 0);
+        long unsent = OutputBytes + (Pending?.BytesUnsent ?? 0) + (_cold?.Broken?.BytesUnsent ?? 0);
         CloseDescriptor(reset);
         Pending = null;
         TellOfEnd(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
@@ -246,6 +255,39 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         {
             FlushTurn(Home);
             Pending ??= new PendingClose(_cold?.Closing?.Reason ?? CloseReason.Shutdown, Exception: null, Reset: false);
+            CloseBetweenTurns(Pending.Reset);
+        }
+    }
+
+    // A polite close while the handler awaits: what waits is sent, then the FIN, and the peer gets its time, without the turns in which that
+    // is done otherwise. What it still sends is not read, so a peer that goes on sending is reset at the end.
+    private void FinishWithoutTurn() => Home.Poller.Post(static state => ((Connection)state!).FinishWhileBusy(), this);
+
+    private void FinishWhileBusy()
+    {
+        if (!_isHandlerBusy || _phase != ConnectionPhase.Closing || Pending is not null || _isFinSent)
+        {
+            return;
+        }
+
+        ActorPoller home = Home;
+        FlushTurn(home);
+        if (_output is null && Pending is null)
+        {
+            FinishWriting();
+            ClosingState closing = _cold!.Closing!;
+            Alarm alarm = new(this, static connection => connection.EndWhileBusy());
+            closing.Linger = alarm;
+            TimeSpan time = closing.IsPeerDone ? TimeSpan.Zero : _owner.ConnectionOptions.LingerTimeout;
+            home.Poller.Wheel.Arm(alarm, home.Poller.Now + (time.Ticks * 100));
+        }
+    }
+
+    private void EndWhileBusy()
+    {
+        if (_isHandlerBusy && _phase == ConnectionPhase.Closing)
+        {
+            Pending ??= new PendingClose(_cold!.Closing!.Reason, Exception: null, Reset: false);
             CloseBetweenTurns(Pending.Reset);
         }
     }
@@ -367,7 +409,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         /// <summary>What was thrown away since our FIN.</summary>
         internal int LingeredBytes { get; set; }
 
-        internal Reminder? Linger { get; set; }
+        internal DeadlineNode? Linger { get; set; }
     }
 
     private sealed record PendingClose(CloseReason Reason, Exception? Exception, bool Reset)
