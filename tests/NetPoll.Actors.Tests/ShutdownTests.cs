@@ -129,6 +129,38 @@ public sealed class ShutdownTests
         await Assert.ThrowsAsync<ObjectDisposedException>(() => server.ListenAsync(new ConnectionScript()));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_listener_that_is_being_started_meanwhile_is_stopped_with_it_or_fails(bool politely)
+    {
+        for (int round = 0; round < StressScale.Rounds(30); round++)
+        {
+            await using TestServer server = new(pollers: 2);
+            Task<Listener>[] starts = [.. Enumerable.Range(0, 2).Select(_ => Task.Run(() => server.ListenAsync(new ConnectionScript())))];
+
+            // Each round at another point of the start.
+            Thread.SpinWait(round * 1_000);
+            await (politely ? server.NetPoll.ShutdownAsync(TimeSpan.Zero) : server.System.ShutdownAsync()).Soon();
+
+            foreach (Task<Listener> start in starts)
+            {
+                // Either it failed by that name, or it listened and does no more.
+                try
+                {
+                    Listener listener = await start.Soon();
+                    await Eventually.True("nobody listens", () => IsFree(listener.EndPoint));
+                }
+                catch (ObjectDisposedException)
+                {
+                }
+            }
+
+            await Eventually.True("the pollers have stopped", () => server.Homes.All(static home => home.Poller.HasStopped));
+            Assert.Empty(server.NetPoll.Listeners);
+        }
+    }
+
     [Fact]
     public async Task Watchers_of_connections_are_told_before_it_completes()
     {
@@ -204,5 +236,19 @@ public sealed class ShutdownTests
 
         Assert.Equal("poller-1", snapshot.Poller);
         Assert.Equal(["netpoll/poller-0", "netpoll/poller-1"], server.NetPoll.Pollers.Select(static pid => pid.Id));
+    }
+
+    private static bool IsFree(System.Net.IPEndPoint endPoint)
+    {
+        try
+        {
+            using System.Net.Sockets.Socket socket = new(endPoint.AddressFamily, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
+            socket.Bind(endPoint);
+            return true;
+        }
+        catch (System.Net.Sockets.SocketException)
+        {
+            return false;
+        }
     }
 }

@@ -208,7 +208,9 @@ public sealed class NetConnectionDeadlineTests
     [InlineData(4)]
     public async Task NP072_Neither_a_silent_peer_nor_one_that_writes_without_end_outlasts_a_deadline(int pollers)
     {
-        const int Times = 3;
+        // A flood takes a core for as long as its deadlines last together, so on a busy machine less of it proves as much.
+        int times = StressScale.Rounds(1);
+        long longest = times > 1 ? 1_000_000_000 : 100_000_000;
         await using NetListenerFixture fixture = new(pollers);
         using CancellationTokenSource over = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
         List<Loopback> pairs = [];
@@ -218,7 +220,7 @@ public sealed class NetConnectionDeadlineTests
         {
             foreach (bool onPoller in new[] { false, true })
             {
-                for (int time = 0; time < Times; time++)
+                for (int time = 0; time < times; time++)
                 {
                     Loopback pair = await Loopback.ConnectAsync(fixture.Listener);
                     pairs.Add(pair);
@@ -256,7 +258,7 @@ public sealed class NetConnectionDeadlineTests
             }
         }
 
-        static async Task ReadAsync(Loopback pair)
+        async Task ReadAsync(Loopback pair)
         {
             byte[] buffer = new byte[1024];
             long[] nanoseconds =
@@ -264,7 +266,7 @@ public sealed class NetConnectionDeadlineTests
                 1, 2, 5, 50, 100, 200, 500, 750, 1_000, 5_000, 25_000, 250_000, 500_000,
                 1_000_000, 5_000_000, 100_000_000, 250_000_000, 500_000_000, 1_000_000_000,
             ];
-            foreach (long length in nanoseconds)
+            foreach (long length in nanoseconds.Where(length => length <= longest))
             {
                 // A TimeSpan counts in steps of 100 ns.
                 TimeSpan timeout = TimeSpan.FromTicks((length + 99) / 100);

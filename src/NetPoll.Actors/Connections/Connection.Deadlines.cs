@@ -137,7 +137,13 @@ internal partial class Connection
 
     private void StartLinger(ActorPoller home)
     {
-        _closing!.Linger = new Reminder(this, ConnectionSignals.LingerPassed);
+        if (_closing!.Linger is { } begun)
+        {
+            // Begun while the handler awaited.
+            home.Poller.Wheel.Cancel(begun);
+        }
+
+        _closing.Linger = new Reminder(this, ConnectionSignals.LingerPassed);
         home.Poller.Wheel.Arm(_closing.Linger, home.Poller.Now + (_owner.ConnectionOptions.LingerTimeout.Ticks * 100));
     }
 
@@ -160,6 +166,16 @@ internal partial class Connection
         protected Connection Connection => connection;
 
         internal override void OnDue(long now, ReadyList ready) => ready.Add(connection, (PollSignals)signal);
+    }
+
+    /// <summary>Calls when its time has come, between turns, whatever the handler does. What holds by then is the callee's to look up.</summary>
+    private sealed class Alarm(Connection connection, Action<Connection> action) : DeadlineNode, IPollWaiter
+    {
+        public void Resume(PollSignals signals) => action(connection);
+
+        public void Schedule(PollSignals signals) => connection.Home.Poller.Post(() => action(connection));
+
+        internal override void OnDue(long now, ReadyList ready) => ready.Add(this, PollSignals.None);
     }
 
     /// <summary>Looks first whether bytes came meanwhile.</summary>

@@ -93,7 +93,7 @@ internal partial class Connection
         }
 
         FlushTurn(home);
-        return _output is null && _pendingClose is null;
+        return _output is null && _pendingClose is null && !IsBroken;
     }
 
     /// <summary>As <see cref="TryFlush"/>, and tells the waiter when the system has taken all that was sent until now, or the connection has ended.</summary>
@@ -210,7 +210,7 @@ internal partial class Connection
 
     private void WriteOrQueue(ActorPoller home, ReadOnlySpan<byte> bytes)
     {
-        if (_output is null && _pendingClose is null)
+        if (_output is null && _pendingClose is null && !IsBroken)
         {
             IoResult result = _transport.TryWrite(bytes);
             if (result.IsSuccess)
@@ -220,8 +220,7 @@ internal partial class Connection
             }
             else if (!result.WouldBlock)
             {
-                RequestClose(ReasonOf(result), ToException("write to", result), reset: false);
-                AddUnsent(bytes.Length);
+                WriteFailed(home, result, bytes.Length);
                 return;
             }
         }
@@ -237,7 +236,7 @@ internal partial class Connection
     // Sends as much as the system takes, and waits for more room if that is not all.
     private void WriteQueued(ActorPoller home)
     {
-        if (_output is not { IsArmed: false } output || _pendingClose is not null)
+        if (_output is not { IsArmed: false } output || _pendingClose is not null || IsBroken)
         {
             return;
         }
@@ -260,7 +259,7 @@ internal partial class Connection
         }
         else if (!result.IsSuccess)
         {
-            RequestClose(ReasonOf(result), ToException("write to", result), reset: false);
+            WriteFailed(home, result, refused: 0);
             return;
         }
 
@@ -299,7 +298,7 @@ internal partial class Connection
             home.Poller.SetDeadline(_descriptor, PollMode.Write, Deadline.After(timeout));
         }
 
-        output.Arm(_descriptor);
+        output.Arm(home.Poller, _descriptor);
     }
 
     private void AfterSent(ActorPoller home, PendingOutput output)
@@ -319,6 +318,10 @@ internal partial class Connection
             {
                 // The end of a turn goes on with the closing.
                 TakeATurn(home);
+                if (_isHandlerBusy)
+                {
+                    FinishWithoutTurn();
+                }
             }
         }
     }

@@ -62,7 +62,9 @@ internal partial class Connection
     internal void SuspendReading()
     {
         _ = CheckThread();
-        _isSuspended = true;
+
+        // What a reset left in the system comes before the end, whatever the handler wants: there is no later.
+        _isSuspended = !IsBroken;
     }
 
     /// <summary>Delivers bytes again, and as they come. The poller's thread.</summary>
@@ -86,6 +88,11 @@ internal partial class Connection
     {
         ActorPoller home = CheckThread();
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        if (IsBroken)
+        {
+            return;
+        }
+
         bool inBytes = unit == DemandUnit.Bytes;
         long left = _demand == long.MaxValue || inBytes != _demandsBytes ? 0 : _demand;
         _demandsBytes = inBytes;
@@ -148,9 +155,14 @@ internal partial class Connection
             return;
         }
 
-        if ((signals & ConnectionSignals.Hangup) != 0 && !WantsBytes() && IsBroken())
+        if ((signals & ConnectionSignals.Hangup) != 0 && !WantsBytes() && LookForReset(Home))
         {
-            return;
+            if (_phase == ConnectionPhase.Closed)
+            {
+                return;
+            }
+
+            signals |= ConnectionSignals.Readable;
         }
 
         // While nobody waits for bytes, as during a handler's await, the idle time may pass over bytes that have come: look first.
@@ -232,6 +244,8 @@ internal partial class Connection
     {
         if (!WantsBytes())
         {
+            // A peer that is gone must be noticed all the same.
+            Home.Poller.ArmHangup(_descriptor);
             return;
         }
 
@@ -245,6 +259,7 @@ internal partial class Connection
         }
         else if (!_isReadArmed)
         {
+            Home.Poller.Arm(_descriptor, PollMode.Read);
             PollSignals signals = _descriptor.Arm(PollMode.Read, this);
             _isReadArmed = signals == PollSignals.None;
             if (!_isReadArmed)
@@ -322,20 +337,20 @@ internal partial class Connection
             }
 
             IoResult result = _transport.TryRead(target);
+            if (result.Count == 0 && (!result.WouldBlock || IsBroken))
+            {
+                EndOfInput(result);
+                return;
+            }
+
             if (result.WouldBlock)
             {
                 _hasUnread = false;
                 return;
             }
 
-            if (result.Count == 0)
-            {
-                EndOfInput(result);
-                return;
-            }
-
             // A short read empties the socket, unless a FIN, an error or an urgent mark may stand behind the bytes.
-            bool isDrained = result.Count < target.Length && !_descriptor.MayReadShort;
+            bool isDrained = result.Count < target.Length && !_descriptor.MayReadShort && !IsBroken;
             _hasUnread = !isDrained;
             _lastReceived = home.Poller.Now;
             Deliver(home, target[..result.Count]);
@@ -391,6 +406,12 @@ internal partial class Connection
 
     private void AfterOffer()
     {
+        if (_phase > ConnectionPhase.ReadClosed || _pendingClose is not null)
+        {
+            // It closed meanwhile, so what it left does not matter any more.
+            return;
+        }
+
         _mustOfferAgain = !_input.IsEmpty && (_isHandlerBusy || _isSuspended || _demand == 0);
         int most = _owner.ConnectionOptions.MaxInputBytes;
         if (_input.Length > most)
@@ -405,6 +426,12 @@ internal partial class Connection
     private void EndOfInput(IoResult result)
     {
         _hasUnread = false;
+        if (_extras?.Broken is { } broken)
+        {
+            CloseNow(CloseReason.Reset, broken.Exception, reset: false);
+            return;
+        }
+
         if (!result.IsSuccess)
         {
             CloseNow(ReasonOf(result), ToException("read from", result), reset: false);
@@ -421,20 +448,6 @@ internal partial class Connection
         {
             _handler!.PeerClosed();
         }
-    }
-
-    // Where nobody reads, after the peer's FIN or while reading is suspended, only an event tells that the peer is gone. A read would not
-    // even tell: behind a FIN the system reports the end for ever. What was not read by then is lost, as always with a reset.
-    private bool IsBroken()
-    {
-        IoResult result = _transport.CheckPeer();
-        if (result.IsSuccess)
-        {
-            return false;
-        }
-
-        CloseNow(ReasonOf(result), ToException("read from", result), reset: false);
-        return true;
     }
 
     // After the FIN: throws away what the peer still sends, until its FIN, an error, or the limits.

@@ -4,6 +4,7 @@ using NetPoll.Actors.Groups;
 using NetPoll.Actors.Pollers;
 using NetPoll.Core;
 using NetPoll.Core.Backends;
+using NetPoll.Core.Deadlines;
 using NetPoll.Core.Descriptors;
 using Proto;
 using Proto.Context;
@@ -15,7 +16,7 @@ namespace NetPoll.Actors.Connections;
 /// <remarks>
 /// All state is its poller's thread's; other threads post messages and raise signals. The parts: this file its life,
 /// <c>Connection.Turn.cs</c> the order of one turn, <c>Connection.Output.cs</c> what is sent, <c>Connection.Deadlines.cs</c> time,
-/// <c>Connection.Figures.cs</c> what is counted.
+/// <c>Connection.Broken.cs</c> the peer's reset, <c>Connection.Figures.cs</c> what is counted.
 /// </remarks>
 internal partial class Connection : PollerMailbox, IPollWaiter
 {
@@ -26,6 +27,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     private bool _handlerCountsMessages;
     private GroupMembership? _memberships;
     private PendingClose? _pendingClose;
+    private ConnectionExtras? _extras;
     private ConnectionPhase _phase;
 
     private protected Connection(ActorPoller home, PollableSocket socket, PollDescriptor descriptor, IConnectionOwner owner)
@@ -55,7 +57,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     internal bool IsWritable => _phase <= ConnectionPhase.ReadClosed && _pendingClose is null && !_isWriteClosed;
 
     /// <summary>Whether it has ended, or only its handler is still to be told.</summary>
-    internal bool HasEnded => _phase == ConnectionPhase.Closed || _pendingClose is not null;
+    internal bool HasEnded => _phase == ConnectionPhase.Closed || _pendingClose is not null || IsBroken;
 
     /// <inheritdoc/>
     protected override object? SignalMessage => IsOver ? null : ConnectionSignal.Instance;
@@ -136,6 +138,10 @@ internal partial class Connection : PollerMailbox, IPollWaiter
             _closing = new ClosingState(reason, isPeerDone: _phase == ConnectionPhase.ReadClosed);
             _phase = ConnectionPhase.Closing;
             TakeATurn(home);
+            if (_isHandlerBusy)
+            {
+                FinishWithoutTurn();
+            }
         }
     }
 
@@ -188,6 +194,10 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         {
             CloseNow(pending.Reason, pending.Exception, pending.Reset);
         }
+        else if (_extras?.Broken is { } broken)
+        {
+            CloseNow(CloseReason.Reset, broken.Exception, reset: false);
+        }
         else if (failure is not null)
         {
             CloseNow(CloseReason.Error, failure, reset: false);
@@ -226,7 +236,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
             return;
         }
 
-        long unsent = OutputBytes + (_pendingClose?.BytesUnsent ?? 0);
+        long unsent = OutputBytes + (_pendingClose?.BytesUnsent ?? 0) + (_extras?.Broken?.BytesUnsent ?? 0);
         CloseDescriptor(reset);
         _pendingClose = null;
         TellOfEnd(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
@@ -252,6 +262,39 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         {
             FlushTurn(Home);
             _pendingClose ??= new PendingClose(_closing?.Reason ?? CloseReason.Shutdown, Exception: null, Reset: false);
+            CloseBetweenTurns(_pendingClose.Reset);
+        }
+    }
+
+    // A polite close while the handler awaits: what waits is sent, then the FIN, and the peer gets its time, without the turns in which that
+    // is done otherwise. What it still sends is not read, so a peer that goes on sending is reset at the end.
+    private void FinishWithoutTurn() => Home.Poller.Post(static state => ((Connection)state!).FinishWhileBusy(), this);
+
+    private void FinishWhileBusy()
+    {
+        if (!_isHandlerBusy || _phase != ConnectionPhase.Closing || _pendingClose is not null || _isFinSent)
+        {
+            return;
+        }
+
+        ActorPoller home = Home;
+        FlushTurn(home);
+        if (_output is null && _pendingClose is null)
+        {
+            FinishWriting();
+            ClosingState closing = _closing!;
+            Alarm alarm = new(this, static connection => connection.EndWhileBusy());
+            closing.Linger = alarm;
+            TimeSpan time = closing.IsPeerDone ? TimeSpan.Zero : _owner.ConnectionOptions.LingerTimeout;
+            home.Poller.Wheel.Arm(alarm, home.Poller.Now + (time.Ticks * 100));
+        }
+    }
+
+    private void EndWhileBusy()
+    {
+        if (_isHandlerBusy && _phase == ConnectionPhase.Closing)
+        {
+            _pendingClose ??= new PendingClose(_closing!.Reason, Exception: null, Reset: false);
             CloseBetweenTurns(_pendingClose.Reset);
         }
     }
@@ -373,7 +416,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         /// <summary>What was thrown away since our FIN.</summary>
         internal int LingeredBytes { get; set; }
 
-        internal Reminder? Linger { get; set; }
+        internal DeadlineNode? Linger { get; set; }
     }
 
     private sealed record PendingClose(CloseReason Reason, Exception? Exception, bool Reset)

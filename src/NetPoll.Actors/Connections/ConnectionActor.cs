@@ -209,7 +209,10 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
     /// <summary>Sets when <see cref="OnDeadline"/> is called with <see cref="DeadlineKind.Read"/>; until the deadline is moved no bytes are delivered then.</summary>
     protected void SetReadDeadline(Deadline deadline) => Connection.SetReadDeadline(deadline);
 
-    /// <summary>No bytes are delivered any more once the running callback has returned.</summary>
+    /// <summary>
+    /// No bytes are delivered any more once the running callback has returned. Only if the peer resets the connection what it sent before is
+    /// delivered all the same, and then the end.
+    /// </summary>
     protected void SuspendReading() => Connection.SuspendReading();
 
     /// <summary>Bytes are delivered again, first those that were left, and as they come.</summary>

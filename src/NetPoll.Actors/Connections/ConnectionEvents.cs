@@ -46,7 +46,10 @@ public sealed record WritesResumed(PID Connection);
 /// <param name="Dropped">What was dropped since the last such event.</param>
 public sealed record OutputDropped(PID Connection, DroppedOutput Dropped);
 
-/// <summary>The answer to <see cref="SuspendReading"/>: no <see cref="Received"/> comes after it until reading is resumed.</summary>
+/// <summary>
+/// The answer to <see cref="SuspendReading"/>: no <see cref="Received"/> comes after it until reading is resumed, or the peer has reset the
+/// connection: then what it sent before comes, and <see cref="ConnectionClosed"/>.
+/// </summary>
 /// <param name="Connection">The connection.</param>
 public sealed record ReadingSuspended(PID Connection);
 

@@ -182,6 +182,46 @@ public sealed class ConnectionBackPressureTests : IAsyncDisposable
         Assert.Empty(_server.DeadLetters);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Closed_politely_from_outside_the_connection_does_not_wait_for_a_handler_that_awaits(bool muchWaits)
+    {
+        int size = muchWaits ? 16 * 1024 * 1024 : 3;
+        (Peer peer, ScriptedConnection connection) = await OpenAsync(
+            new ConnectionScript(),
+            new ConnectionOptions { MaxOutputBytes = 64 * 1024 * 1024, LingerTimeout = TimeSpan.FromMilliseconds(20) },
+            receiveBuffer: 8 * 1024);
+        using Peer _ = peer;
+        string socket = peer.ServerSocketName()!;
+        byte[] bytes = ConnectionReadingTests.Pattern(size);
+        TaskCompletionSource gate = new();
+        Task handler = connection.Do(async self =>
+        {
+            self.Send(bytes);
+            await gate.Task;
+        });
+        await _server.OnPoller(static () => true);
+
+        ConnectionsClosing closing = await _server.Ask<ConnectionsClosing>(
+            _server.NetPoll.ConnectionTable, new CloseConnections(static _ => true) { Reason = CloseReason.Local });
+        Assert.Equal(1, closing.Count);
+        peer.Widen();
+        byte[] received = await peer.ReceiveToEndAsync();
+        Assert.True(bytes.AsSpan().SequenceEqual(received));
+
+        // The peer never ends its side, and the descriptor goes all the same.
+        await Eventually.True("the descriptor is gone", () => !Descriptors.Has(socket));
+        Assert.False(handler.IsCompleted);
+        Assert.False(connection.HasClosed);
+        gate.SetResult();
+        await handler;
+        ConnectionClosed closed = await connection.WhenClosed;
+
+        Assert.Equal((CloseReason.Local, (long)size, 0L), (closed.Reason, closed.BytesSent, closed.BytesUnsent));
+        Assert.Equal(1, connection.Closings);
+    }
+
     [Fact]
     public async Task Abort_after_an_await_takes_effect_though_the_handler_goes_on_awaiting()
     {

@@ -129,6 +129,51 @@ public sealed class ConnectionReadingTests : IAsyncDisposable
         Assert.Equal(1, connection.Closings);
     }
 
+    [Theory]
+    [InlineData(false, 1, CloseReason.Local)]
+    [InlineData(true, 1, CloseReason.Aborted)]
+    [InlineData(false, 2, CloseReason.Local)]
+    [InlineData(true, 2, CloseReason.Aborted)]
+    public async Task What_a_handler_leaves_that_has_ended_its_connection_is_not_held_against_it(bool aborts, int offer, CloseReason reason)
+    {
+        int offers = 0;
+        ConnectionScript script = new()
+        {
+            Received = (self, bytes) =>
+            {
+                self.Note(bytes.Length);
+                if (++offers == offer)
+                {
+                    if (aborts)
+                    {
+                        self.Abort();
+                    }
+                    else
+                    {
+                        self.Close();
+                    }
+                }
+
+                return 0;
+            },
+        };
+        Listener listener = await _server.ListenAsync(script, new ConnectionOptions { MaxInputBytes = 1000 });
+        (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(listener, script);
+        using Peer _ = peer;
+        peer.CloseWriteWhenItEnds();
+        for (int piece = 1; piece < offer; piece++)
+        {
+            await peer.SendAsync(new byte[10]);
+            await Eventually.Equal("events", piece + 1, () => connection.Events.Count);
+        }
+
+        await peer.SendAsync(new byte[1001]);
+        ConnectionClosed closed = await connection.WhenClosed;
+
+        Assert.Equal(reason, closed.Reason);
+        Assert.Null(closed.Exception);
+    }
+
     [Fact]
     public async Task Suspended_in_a_callback_nothing_arrives_after_it_until_it_resumes()
     {

@@ -1,0 +1,73 @@
+using NetPoll.Actors.Pollers;
+using NetPoll.Core.Backends;
+
+namespace NetPoll.Actors.Connections;
+
+/// <content>
+/// The peer is gone by a reset. What the system still has of its bytes is delivered, whatever held reading back, and then the end is told; what
+/// the system threw away with the reset is lost. Nothing can be sent meanwhile.
+/// </content>
+internal partial class Connection
+{
+    private bool IsBroken => _extras is { Broken: not null };
+
+    private ConnectionExtras Extras => _extras ??= new ConnectionExtras();
+
+    // Where nobody reads, after the peer's FIN or while reading is suspended, only an event tells that the peer is gone. A read would not
+    // even tell: behind a FIN the system reports the end for ever. A turn only, not while a handler awaits: after it there will be a read.
+    private bool LookForReset(ActorPoller home)
+    {
+        IoResult result = _transport.CheckPeer();
+        if (result.IsSuccess)
+        {
+            return false;
+        }
+
+        if (!TryBreak(home, "read from", result, refused: 0))
+        {
+            CloseNow(ReasonOf(result), ToException("read from", result), reset: false);
+        }
+
+        return true;
+    }
+
+    private void WriteFailed(ActorPoller home, IoResult result, long refused)
+    {
+        if (TryBreak(home, "write to", result, refused))
+        {
+            Signal(ConnectionSignals.Readable);
+        }
+        else
+        {
+            RequestClose(ReasonOf(result), ToException("write to", result), reset: false);
+            AddUnsent(refused);
+        }
+    }
+
+    // False where nobody can be given what is left, or wants it: then the end comes at once.
+    private bool TryBreak(ActorPoller home, string operation, IoResult result, long refused)
+    {
+        if (IsBroken)
+        {
+            return true;
+        }
+
+        if (_phase != ConnectionPhase.Open || _handler is null || _isHandlerBusy || _isReadDeadlineReported || ReasonOf(result) != CloseReason.Reset)
+        {
+            return false;
+        }
+
+        // Each of its own, since dropping the queue tells those who flush, and they look.
+        Extras.Broken = new BrokenState(ToException(operation, result), OutputBytes + refused);
+        _corkedBytes = 0;
+        _isWriteClosed = true;
+        _isFinSent = true;
+        DropOutput(home);
+        _isOutputHigh = false;
+        _isSuspended = false;
+        _demand = long.MaxValue;
+        _demandsBytes = false;
+        _hasUnread = true;
+        return true;
+    }
+}
