@@ -249,6 +249,9 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         return home;
     }
 
+    /// <summary>Whether every poller drains, so that none is left for newcomers. Any thread.</summary>
+    internal bool IsDrainingWholly => Array.TrueForAll(Homes, static home => home.IsDraining);
+
     /// <summary>No listener accepts on this poller any more when the task has ended; what waited in their queues was taken. Any thread.</summary>
     internal Task StopAcceptingOnAsync(ActorPoller home) =>
         Task.WhenAll(ListenerActors.Select(listener => listener.StopAcceptingOnAsync(home)));

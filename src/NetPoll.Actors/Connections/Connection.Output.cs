@@ -298,7 +298,7 @@ internal partial class Connection
             home.Poller.SetDeadline(_descriptor, PollMode.Write, Deadline.After(timeout));
         }
 
-        output.Arm(_descriptor);
+        output.Arm(home.Poller, _descriptor);
     }
 
     private void AfterSent(ActorPoller home, PendingOutput output)

@@ -240,6 +240,8 @@ internal partial class Connection
     {
         if (!WantsBytes())
         {
+            // A peer that is gone must be noticed all the same.
+            Home.Poller.ArmHangup(_descriptor);
             return;
         }
 
@@ -253,6 +255,7 @@ internal partial class Connection
         }
         else if (!_isReadArmed)
         {
+            Home.Poller.Arm(_descriptor, PollMode.Read);
             PollSignals signals = _descriptor.Arm(PollMode.Read, this);
             _isReadArmed = signals == PollSignals.None;
             if (!_isReadArmed)

@@ -16,6 +16,11 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     private readonly NetPollExtension _extension;
     private readonly string _name;
     private readonly Acceptor[] _acceptors;
+
+    // One for each poller.
+    private readonly Admission[] _admissions;
+    private readonly bool _isOneForAll;
+    private Admission? _lastAdmission;
     private readonly LiveCount _connections = new();
     private readonly int _maxConnections;
     private long _names;
@@ -40,7 +45,9 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
 
         // The start is timed by nobody: a stopwatch for every connection would only cost.
         Props = Props.FromProducer(factory).WithStartDeadline(TimeSpan.Zero);
-        _acceptors = [.. sockets.Select((socket, index) => new Acceptor(extension.Homes[index], this, socket))];
+        _isOneForAll = !extension.Platform.CanSharePort;
+        _admissions = [.. extension.Homes.Select(home => new Admission(home, this))];
+        _acceptors = [.. sockets.Select((socket, index) => new Acceptor(_admissions[index], this, socket, _isOneForAll))];
     }
 
     /// <inheritdoc/>
@@ -134,15 +141,32 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     }
 
     /// <summary>The server stops: what waits for its PROXY header is refused. After the accepting has stopped.</summary>
-    internal Task RefuseWaitingAsync() => Task.WhenAll(_acceptors.Select(static acceptor => acceptor.RefuseWaitingAsync()));
+    internal Task RefuseWaitingAsync() => Task.WhenAll(_admissions.Select(static admission => admission.RefuseWaitingAsync()));
 
     /// <summary>Ends accepting on one poller: what waits in its queue is taken, whose PROXY header has not come is refused.</summary>
     internal async Task StopAcceptingOnAsync(ActorPoller home)
     {
-        Acceptor acceptor = _acceptors[home.Poller.Index];
-        await acceptor.StopAsync().ConfigureAwait(false);
-        await acceptor.RefuseWaitingAsync().ConfigureAwait(false);
+        Admission admission = _admissions[home.Poller.Index];
+        if (!_isOneForAll)
+        {
+            await _acceptors[home.Poller.Index].StopAsync().ConfigureAwait(false);
+        }
+        else if (_extension.IsDrainingWholly)
+        {
+            // What waits in the queue still goes to the poller that was the last to be told, which tells them.
+            Interlocked.Exchange(ref _lastAdmission, admission);
+            await _acceptors[0].StopAsync().ConfigureAwait(false);
+        }
+        else
+        {
+            await _acceptors[0].HandedOverAsync().ConfigureAwait(false);
+        }
+
+        await admission.RefuseWaitingAsync().ConfigureAwait(false);
     }
+
+    /// <summary>Where the next newcomer goes who may live on any poller. Any poller's thread.</summary>
+    internal Admission NextAdmission() => Volatile.Read(ref _lastAdmission) ?? _admissions[_extension.NextHome().Poller.Index];
 
     /// <summary>Counts a connection in, unless there are as many as may be. Any poller's thread.</summary>
     internal bool TryEnter() => _connections.TryEnter(_maxConnections) && _extension.Connections.TryEnter();
