@@ -6,6 +6,12 @@ internal sealed class ConnectionExtras
 {
     /// <summary>The peer is gone, and what it sent before is being delivered.</summary>
     internal BrokenState? Broken { get; set; }
+
+    /// <summary>The deadlines of its phases.</summary>
+    internal PhaseTimer? Phase { get; set; }
+
+    /// <summary>How its peer is asked for signs of life.</summary>
+    internal HeartbeatTimer? Heartbeat { get; set; }
 }
 
 /// <summary>What is left to tell of a connection whose peer is gone.</summary>
