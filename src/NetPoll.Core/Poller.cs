@@ -38,6 +38,7 @@ public sealed partial class Poller
     private readonly Thread _thread;
     private readonly PollerInbox _inbox = new();
     private readonly Lock _backendGate = new();
+    private readonly bool _needsArming;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // The poller's thread alone.
@@ -83,6 +84,7 @@ public sealed partial class Poller
         _cache = new PollCache(_wheel, options.MaxDescriptors);
         _events = new PollEvent[options.EventsPerWait];
         _backend = platform.CreateBackend(options.EventsPerWait);
+        _needsArming = _backend.NeedsArming;
         if (options.TimeProvider != TimeProvider.System)
         {
             // A clock that somebody else moves is not noticed by a thread asleep in the kernel: its own timer must wake us.
@@ -331,7 +333,23 @@ public sealed partial class Poller
         Finish(descriptor, descriptor.SetDeadline(mode, deadline.Resolve(_clock)));
 
     /// <summary>Asks for the next readiness of a direction, where edges do not come by themselves.</summary>
-    internal void Arm(PollDescriptor descriptor, PollMode mode) => _backend.Arm(descriptor.Socket!, descriptor.Token, mode);
+    /// <remarks>Any thread. After the operation that would block, and before the park: what comes in between is latched in the slot.</remarks>
+    internal void Arm(PollDescriptor descriptor, PollMode mode)
+    {
+        if (_needsArming)
+        {
+            _backend.Arm(descriptor.Socket!, descriptor.Token, mode);
+        }
+    }
+
+    /// <summary>Asks for the next hang-up while nobody waits to read, where edges do not come by themselves. The poller's thread.</summary>
+    internal void ArmHangup(PollDescriptor descriptor)
+    {
+        if (_needsArming)
+        {
+            _backend.ArmHangup(descriptor.Socket!, descriptor.Token);
+        }
+    }
 
     /// <summary>Whether the number is one of this poller's own. Any thread.</summary>
     internal bool Owns(int fileDescriptor) => _backend.Owns(fileDescriptor);
@@ -370,7 +388,7 @@ public sealed partial class Poller
             }
             else
             {
-                Post(descriptor);
+                Post(descriptor.WheelWork);
             }
         }
     }

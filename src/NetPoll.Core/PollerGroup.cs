@@ -55,7 +55,8 @@ public sealed class PollerGroup : IAsyncDisposable
 
     /// <summary>Starts the threads; harmless when they run. Any thread.</summary>
     /// <remarks>Go: <c>netpollGenericInit</c>, <c>poll_runtime_pollServerInit</c>.</remarks>
-    /// <exception cref="PlatformNotSupportedException">There is no backend for this system.</exception>
+    /// <exception cref="PlatformNotSupportedException">The backend that was asked for does not run on this system.</exception>
+    /// <exception cref="InvalidOperationException">The environment variable <c>NETPOLL_BACKEND</c> names no backend.</exception>
     /// <exception cref="ObjectDisposedException">The group has been stopped.</exception>
     /// <exception cref="System.ComponentModel.Win32Exception">The system refused; nothing is left open, and starting may be tried again.</exception>
     public void Start()
@@ -73,7 +74,7 @@ public sealed class PollerGroup : IAsyncDisposable
                 return;
             }
 
-            Platform = _options.Platform ?? PlatformSelector.Select();
+            Platform = _options.Platform ?? PlatformSelector.Select(_options.Backend);
             _pollers = CreatePollers();
             foreach (Poller poller in _pollers)
             {
@@ -89,7 +90,14 @@ public sealed class PollerGroup : IAsyncDisposable
             Volatile.Write(ref _isStarted, true);
         }
 
-        Log.GroupStarted(_options.Logger, Name, _pollers.Length, _pollers[0].BackendName, Platform.DescriptorLimit);
+        if (Platform.DescriptorLimit is var limit and not long.MaxValue)
+        {
+            Log.GroupStarted(_options.Logger, Name, _pollers.Length, _pollers[0].BackendName, limit);
+        }
+        else
+        {
+            Log.GroupStartedWithoutLimit(_options.Logger, Name, _pollers.Length, _pollers[0].BackendName);
+        }
     }
 
     /// <summary>The poller for the next newcomer, one after the other; the current one if the caller runs on a poller of this group.</summary>

@@ -13,6 +13,12 @@ public sealed class PollerOptions
     /// </summary>
     public string? Name { get; set; }
 
+    /// <summary>
+    /// How the pollers learn what is ready. Default, <see cref="PollBackend.Auto"/>: by the environment variable <c>NETPOLL_BACKEND</c>, else
+    /// epoll on Linux and the portable one elsewhere. Any other value beats the environment.
+    /// </summary>
+    public PollBackend Backend { get; set; } = PollBackend.Auto;
+
     /// <summary>Poller threads. Default: one per core that the process may use.</summary>
     public int PollerCount { get; set; } = Environment.ProcessorCount;
 
@@ -54,6 +60,7 @@ public sealed class PollerOptions
     internal void Validate()
     {
         Require(Name is null || !string.IsNullOrWhiteSpace(Name), nameof(Name), $"'{Name}'", "a name, or null");
+        Require(Enum.IsDefined(Backend), nameof(Backend), Backend, "Auto, Epoll or Portable");
         Require(PollerCount is > 0 and <= 4096, nameof(PollerCount), PollerCount, "1 to 4,096");
         Require(EventsPerWait is > 0 and <= 65_536, nameof(EventsPerWait), EventsPerWait, "1 to 65,536");
         Require(MaxDescriptors > 0, nameof(MaxDescriptors), MaxDescriptors, "1 or more");

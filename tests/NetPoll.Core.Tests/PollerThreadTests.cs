@@ -75,6 +75,7 @@ public sealed class PollerThreadTests
     [Fact]
     public async Task NP113_The_numbers_of_the_pollers_are_known_and_no_others()
     {
+        TestBackend.SkipOnPortable("The portable backend has no descriptors of its own.");
         using TcpPair other = new();
         int before = ProcessDescriptors.Anonymous.Length;
         PollerGroup group = new(new PollerOptions { PollerCount = 3 });
@@ -156,6 +157,7 @@ public sealed class PollerThreadTests
     [SupportedOSPlatform("linux")]
     public async Task NP118_Signals_to_the_poller_s_thread_neither_stretch_nor_shorten_a_wait()
     {
+        TestBackend.SkipOnPortable("The portable backend waits in no system call that a signal would interrupt.");
         using PosixSignalRegistration handler = PosixSignalRegistration.Create(PosixSignal.SIGWINCH, static context => context.Cancel = true);
         await using Loopback pair = await Loopback.ConnectAsync();
         int thread = await pair.Poller.RunAsync(static () => Task.FromResult(GetThreadId()));

@@ -12,7 +12,7 @@ internal partial class Connection
     /// <summary>The deadlines of the present phase; null before the first. Setting it begins a phase. The poller's thread.</summary>
     internal DeadlineProfile? Deadlines
     {
-        get => _extras?.Phase?.Profile;
+        get => _cold?.Phase?.Profile;
         set
         {
             ActorPoller home = CheckThread();
@@ -24,7 +24,7 @@ internal partial class Connection
             }
 
             IdleTimeout = value.Idle;
-            PhaseTimer phase = Extras.Phase ??= new PhaseTimer(this, home.Poller.Now);
+            PhaseTimer phase = Cold.Phase ??= new PhaseTimer(this, home.Poller.Now);
             phase.Switch(value, home.Poller.Now);
             if (_output is { HasDeadline: true } output)
             {
@@ -38,29 +38,29 @@ internal partial class Connection
     /// <summary>How the peer is asked for signs of life; null for not at all. The poller's thread.</summary>
     internal Heartbeat? Heartbeat
     {
-        get => _extras?.Heartbeat?.Heartbeat;
+        get => _cold?.Heartbeat?.Heartbeat;
         set
         {
             ActorPoller home = CheckThread();
             value?.Validate();
-            if (_extras?.Heartbeat is { } old)
+            if (_cold?.Heartbeat is { } old)
             {
                 home.Poller.Wheel.Cancel(old);
-                _extras.Heartbeat = null;
+                _cold.Heartbeat = null;
             }
 
             if (value is not null && _phase == ConnectionPhase.Open)
             {
-                Extras.Heartbeat = new HeartbeatTimer(this, value, home.Poller.Now);
-                Extras.Heartbeat.Arm();
+                Cold.Heartbeat = new HeartbeatTimer(this, value, home.Poller.Now);
+                Cold.Heartbeat.Arm();
             }
         }
     }
 
-    private TimeSpan WriteTimeout => _extras?.Phase?.Profile.Write ?? _owner.ConnectionOptions.WriteTimeout;
+    private TimeSpan WriteTimeout => _cold?.Phase?.Profile.Write ?? _owner.ConnectionOptions.WriteTimeout;
 
     /// <summary>The handler has recognised an answer to a ping. The poller's thread.</summary>
-    internal void HeartbeatAnswered() => _extras?.Heartbeat?.Answered(CheckThread().Poller.Now);
+    internal void HeartbeatAnswered() => _cold?.Heartbeat?.Answered(CheckThread().Poller.Now);
 
     /// <summary>The timer of the phase has come up. Between turns.</summary>
     internal void PhaseTimePassed(PhaseTimer phase)
@@ -80,7 +80,7 @@ internal partial class Connection
     /// <summary>The timer of the heartbeat has come up. Between turns.</summary>
     internal void HeartbeatTimePassed(HeartbeatTimer heartbeat)
     {
-        if (_isHandlerBusy && ReferenceEquals(_extras?.Heartbeat, heartbeat) && _phase == ConnectionPhase.Open)
+        if (_isHandlerBusy && ReferenceEquals(_cold?.Heartbeat, heartbeat) && _phase == ConnectionPhase.Open)
         {
             Beat(Home, heartbeat, counts: false);
         }
@@ -115,7 +115,7 @@ internal partial class Connection
         }
 
         // The handler may have begun another phase, whose deadlines these are by now.
-        if (_phase <= ConnectionPhase.ReadClosed && _pendingClose is null && phase.TakeLifetime(now))
+        if (_phase <= ConnectionPhase.ReadClosed && Pending is null && phase.TakeLifetime(now))
         {
             _handler!.DeadlinePassed(DeadlineKind.Lifetime);
         }
@@ -128,7 +128,7 @@ internal partial class Connection
 
     private void LookAtHeartbeat(ActorPoller home, HeartbeatTimer heartbeat)
     {
-        if (_phase != ConnectionPhase.Open || _pendingClose is not null)
+        if (_phase != ConnectionPhase.Open || Pending is not null)
         {
             // Nothing can come any more.
             return;
@@ -163,16 +163,16 @@ internal partial class Connection
 
     private void CancelPhases(ActorPoller home)
     {
-        if (_extras is { } extras)
+        if (_cold is { } cold)
         {
-            if (extras.Phase is not null)
+            if (cold.Phase is not null)
             {
-                home.Poller.Wheel.Cancel(extras.Phase);
+                home.Poller.Wheel.Cancel(cold.Phase);
             }
 
-            if (extras.Heartbeat is not null)
+            if (cold.Heartbeat is not null)
             {
-                home.Poller.Wheel.Cancel(extras.Heartbeat);
+                home.Poller.Wheel.Cancel(cold.Heartbeat);
             }
         }
     }

@@ -33,9 +33,10 @@ internal sealed class PendingOutput : OutputQueue, IPollWaiter, IPollerWork
     public override string ToString() => $"output of {Owner}";
 
     /// <summary>Waits for room; comes again soon when something stands in the way of that.</summary>
-    internal void Arm(PollDescriptor descriptor)
+    internal void Arm(Poller poller, PollDescriptor descriptor)
     {
         IsArmed = true;
+        poller.Arm(descriptor, PollMode.Write);
         PollSignals signals = descriptor.Arm(PollMode.Write, this);
         if (signals != PollSignals.None)
         {

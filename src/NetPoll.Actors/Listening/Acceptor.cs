@@ -1,12 +1,14 @@
 using NetPoll.Actors.Diagnostics;
-using NetPoll.Actors.Pollers;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Sockets;
 
 namespace NetPoll.Actors.Listening;
 
 /// <summary>A listener's socket on one poller: accepts in batches, and the connections are born on the thread on which they live.</summary>
-/// <remarks>The poller's thread only, but for the methods that return a task, which any thread may call.</remarks>
+/// <remarks>
+/// Where the listener has one socket for all pollers it hands each new connection to the next of them, and goes on when its own takes none any
+/// more. The poller's thread only, but for the methods that return a task, which any thread may call.
+/// </remarks>
 internal sealed class Acceptor : WatchedSocket
 {
     // Then the open connections have their turn.
@@ -14,6 +16,7 @@ internal sealed class Acceptor : WatchedSocket
 
     private readonly ListenerActor _listener;
     private readonly Admission _admission;
+    private readonly bool _isForAll;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private AcceptBackoff _backoff;
     private bool _isPaused;
@@ -21,26 +24,31 @@ internal sealed class Acceptor : WatchedSocket
     private bool _isClosed;
     private int _leftToDrain;
 
-    internal Acceptor(ActorPoller home, ListenerActor listener, PollableSocket socket)
-        : base(home, socket)
+    /// <param name="admission">Of the poller on which it accepts.</param>
+    /// <param name="listener">Whose socket it is.</param>
+    /// <param name="socket">Taken over.</param>
+    /// <param name="isForAll">Whether it accepts for all pollers, and not only for its own.</param>
+    internal Acceptor(Admission admission, ListenerActor listener, PollableSocket socket, bool isForAll)
+        : base(admission.Home, socket)
     {
         _listener = listener;
-        _admission = new Admission(home, listener);
+        _admission = admission;
+        _isForAll = isForAll;
     }
 
     /// <summary>Whether its socket takes connections, or will when accepting is resumed. Any thread.</summary>
     internal bool IsAccepting => IsWatched && !Volatile.Read(ref _isClosed);
 
     /// <summary>Whether its poller takes no connections any more, so that it is right when this one accepts none. Any thread.</summary>
-    internal bool IsLeftOut => Home.IsDraining;
+    internal bool IsLeftOut => Home.IsDraining && !_isForAll;
 
     /// <summary>Begins to accept.</summary>
     /// <exception cref="IOException">The poller could not take the socket.</exception>
     /// <exception cref="ObjectDisposedException">It was stopped before.</exception>
-    internal Task StartAsync() => OnPollerAsync(() =>
+    internal Task StartAsync() => Home.RunAsync(() =>
     {
         ObjectDisposedException.ThrowIf(_isClosed, _listener);
-        if (Home.IsDraining)
+        if (IsLeftOut)
         {
             // Told to before the listener was there to be stopped: the other pollers' sockets serve.
             CloseSocket();
@@ -58,10 +66,10 @@ internal sealed class Acceptor : WatchedSocket
     });
 
     /// <summary>From the task's end on nothing is accepted; what comes waits in the system's queue.</summary>
-    internal Task PauseAsync() => OnPollerAsync(() => _isPaused = true);
+    internal Task PauseAsync() => Home.RunAsync(() => _isPaused = true);
 
     /// <summary>Accepts again, first what has waited.</summary>
-    internal Task ResumeAsync() => OnPollerAsync(() =>
+    internal Task ResumeAsync() => Home.RunAsync(() =>
     {
         if (_isPaused && !_isClosed)
         {
@@ -76,7 +84,7 @@ internal sealed class Acceptor : WatchedSocket
     /// </summary>
     internal Task StopAsync()
     {
-        _ = OnPollerAsync(() =>
+        _ = Home.RunAsync(() =>
         {
             if (_isStopping || _isClosed)
             {
@@ -91,8 +99,8 @@ internal sealed class Acceptor : WatchedSocket
         return _stopped.Task;
     }
 
-    /// <summary>The server stops: what waits for its PROXY header is refused.</summary>
-    internal Task RefuseWaitingAsync() => OnPollerAsync(_admission.RefuseWaiting);
+    /// <summary>From the task's end on, what it has handed to other pollers before the call has reached them.</summary>
+    internal Task HandedOverAsync() => Home.RunAsync(static () => { });
 
     /// <inheritdoc/>
     protected override void OnReadable() => Accept();
@@ -156,6 +164,12 @@ internal sealed class Acceptor : WatchedSocket
             return;
         }
 
+        if (end == BatchEnd.Empty && !Socket.FinishAccepting())
+        {
+            WaitReadable();
+            return;
+        }
+
         if (end == BatchEnd.Failed)
         {
             Log.AcceptFailedAtStop(Home.Logger, _listener.EndPoint, failure.Error, failure.NativeError);
@@ -175,7 +189,7 @@ internal sealed class Acceptor : WatchedSocket
             IoResult result = Socket.Accept(out PollableSocket? socket);
             if (result.IsSuccess)
             {
-                result = _admission.Receive(socket!);
+                result = Receive(socket!);
             }
 
             switch (result.IsSuccess ? PollErrorClass.None : PollErrors.ClassifyAccept(result.NativeError))
@@ -195,6 +209,18 @@ internal sealed class Acceptor : WatchedSocket
         return BatchEnd.Budget;
     }
 
+    private IoResult Receive(PollableSocket socket)
+    {
+        Admission admission = _isForAll ? _listener.NextAdmission() : _admission;
+        if (ReferenceEquals(admission, _admission))
+        {
+            return admission.Receive(socket);
+        }
+
+        admission.Home.Poller.Post(new Handover(admission, socket));
+        return IoResult.Success;
+    }
+
     private void CloseSocket()
     {
         if (!_isClosed)
@@ -204,26 +230,6 @@ internal sealed class Acceptor : WatchedSocket
             _ = Socket.Close();
             _stopped.TrySetResult();
         }
-    }
-
-    private Task OnPollerAsync(Action action)
-    {
-        TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        Home.Poller.Post(() =>
-        {
-            try
-            {
-                action();
-                done.SetResult();
-            }
-#pragma warning disable CA1031 // Whoever awaits the task gets it.
-            catch (Exception exception)
-#pragma warning restore CA1031
-            {
-                done.SetException(exception);
-            }
-        });
-        return done.Task;
     }
 
     private enum BatchEnd

@@ -18,6 +18,9 @@ internal sealed class Admission
         _listener = listener;
     }
 
+    /// <summary>The poller on which it admits.</summary>
+    internal ActorPoller Home => _home;
+
     /// <summary>Connections whose PROXY header has not come yet.</summary>
     internal HashSet<ProxyPreamble> Waiting { get; } = [];
 
@@ -83,8 +86,10 @@ internal sealed class Admission
     /// <summary>Counts a connection out that got no actor.</summary>
     internal void Leave() => _listener.Leave();
 
-    /// <summary>The server stops: whose PROXY header has not come is refused.</summary>
-    internal void RefuseWaiting()
+    /// <summary>The server stops: whose PROXY header has not come is refused. Any thread.</summary>
+    internal Task RefuseWaitingAsync() => _home.RunAsync(RefuseWaiting);
+
+    private void RefuseWaiting()
     {
         foreach (ProxyPreamble waiting in Waiting.ToArray())
         {

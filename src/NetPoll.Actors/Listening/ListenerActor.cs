@@ -11,8 +11,16 @@ namespace NetPoll.Actors.Listening;
 /// <summary>The control of a listener: PID <c>netpoll/listener-name</c>. The accepting itself is done on the pollers.</summary>
 internal sealed class ListenerActor : IActor, IConnectionOwner
 {
+    private const string IdPrefix = "netpoll/listener-";
+
     private readonly NetPollExtension _extension;
+    private readonly string _name;
     private readonly Acceptor[] _acceptors;
+
+    // One for each poller.
+    private readonly Admission[] _admissions;
+    private readonly bool _isOneForAll;
+    private Admission? _lastAdmission;
     private readonly LiveCount _connections = new();
     private readonly int _maxConnections;
     private long _names;
@@ -24,6 +32,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         _extension = extension;
         _maxConnections = options.MaxConnections;
         Id = id;
+        _name = id[IdPrefix.Length..];
         EndPoint = sockets[0].LocalEndPoint!;
         Backlog = options.Backlog;
         ConnectionOptions = options.Connections;
@@ -36,7 +45,9 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
 
         // The start is timed by nobody: a stopwatch for every connection would only cost.
         Props = Props.FromProducer(factory).WithStartDeadline(TimeSpan.Zero);
-        _acceptors = [.. sockets.Select((socket, index) => new Acceptor(extension.Homes[index], this, socket))];
+        _isOneForAll = !extension.Platform.CanSharePort;
+        _admissions = [.. extension.Homes.Select(home => new Admission(home, this))];
+        _acceptors = [.. sockets.Select((socket, index) => new Acceptor(_admissions[index], this, socket, _isOneForAll))];
     }
 
     /// <inheritdoc/>
@@ -86,7 +97,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     internal DescriptorReserve Reserve { get; }
 
     /// <summary>The PID's id of the listener of that name.</summary>
-    internal static string IdOf(string name) => $"netpoll/listener-{name}";
+    internal static string IdOf(string name) => IdPrefix + name;
 
     /// <inheritdoc/>
     public void ConnectionClosed() => Leave();
@@ -130,15 +141,32 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     }
 
     /// <summary>The server stops: what waits for its PROXY header is refused. After the accepting has stopped.</summary>
-    internal Task RefuseWaitingAsync() => Task.WhenAll(_acceptors.Select(static acceptor => acceptor.RefuseWaitingAsync()));
+    internal Task RefuseWaitingAsync() => Task.WhenAll(_admissions.Select(static admission => admission.RefuseWaitingAsync()));
 
     /// <summary>Ends accepting on one poller: what waits in its queue is taken, whose PROXY header has not come is refused.</summary>
     internal async Task StopAcceptingOnAsync(ActorPoller home)
     {
-        Acceptor acceptor = _acceptors[home.Poller.Index];
-        await acceptor.StopAsync().ConfigureAwait(false);
-        await acceptor.RefuseWaitingAsync().ConfigureAwait(false);
+        Admission admission = _admissions[home.Poller.Index];
+        if (!_isOneForAll)
+        {
+            await _acceptors[home.Poller.Index].StopAsync().ConfigureAwait(false);
+        }
+        else if (_extension.IsDrainingWholly)
+        {
+            // What waits in the queue still goes to the poller that was the last to be told, which tells them.
+            Interlocked.Exchange(ref _lastAdmission, admission);
+            await _acceptors[0].StopAsync().ConfigureAwait(false);
+        }
+        else
+        {
+            await _acceptors[0].HandedOverAsync().ConfigureAwait(false);
+        }
+
+        await admission.RefuseWaitingAsync().ConfigureAwait(false);
     }
+
+    /// <summary>Where the next newcomer goes who may live on any poller. Any poller's thread.</summary>
+    internal Admission NextAdmission() => Volatile.Read(ref _lastAdmission) ?? _admissions[_extension.NextHome().Poller.Index];
 
     /// <summary>Counts a connection in, unless there are as many as may be. Any poller's thread.</summary>
     internal bool TryEnter() => _connections.TryEnter(_maxConnections) && _extension.Connections.TryEnter();
@@ -150,8 +178,8 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         _extension.Connections.Leave();
     }
 
-    /// <summary>Names a connection. Any poller's thread.</summary>
-    internal string NextConnectionId() => $"{Id}/{Interlocked.Increment(ref _names)}";
+    /// <summary>Names a connection, shortly: every idle one carries its name. Any poller's thread.</summary>
+    internal string NextConnectionId() => $"{_name}/{Interlocked.Increment(ref _names)}";
 
     /// <summary>A connection has its actor. Any poller's thread.</summary>
     internal void CountAccepted() => Interlocked.Increment(ref _accepted);

@@ -3,13 +3,25 @@ using NetPoll.Core.Backends;
 
 namespace NetPoll.Actors.Listening;
 
-/// <summary>The sockets of one listener: one for each poller, on the same address, each with a queue of its own.</summary>
+/// <summary>
+/// The sockets of one listener: one for each poller, on the same address, each with a queue of its own; where the platform cannot share an
+/// address, one for all.
+/// </summary>
 internal static class ListeningSockets
 {
     /// <summary>Binds them all, or none.</summary>
+    /// <param name="platform">The operating system.</param>
+    /// <param name="endPoint">Where to listen; port 0 lets the system choose.</param>
+    /// <param name="backlog">How many connections may wait in each queue.</param>
+    /// <param name="count">How many pollers there are.</param>
     /// <exception cref="IOException">The address is in use or not ours; the message names it.</exception>
     internal static PollableSocket[] Bind(PollPlatform platform, IPEndPoint endPoint, int backlog, int count)
     {
+        if (!platform.CanSharePort)
+        {
+            return [BindOne(platform, endPoint, backlog, sharePort: false)];
+        }
+
         PollableSocket[] sockets = new PollableSocket[count];
         int made = 0;
         try

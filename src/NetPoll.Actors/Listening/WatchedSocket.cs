@@ -55,6 +55,7 @@ internal abstract class WatchedSocket : DeadlineNode, IPollWaiter, IPollerWork
     /// <summary>Asks for the next readiness.</summary>
     protected void WaitReadable()
     {
+        Home.Poller.Arm(_descriptor!, PollMode.Read);
         if (_descriptor!.Arm(PollMode.Read, this) != PollSignals.None)
         {
             ComeAgain();

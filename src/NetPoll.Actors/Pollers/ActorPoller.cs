@@ -115,6 +115,27 @@ internal sealed class ActorPoller : IPollerWork
         return late.Length;
     }
 
+    /// <summary>Runs something on the poller's thread. Any thread; the task has its end, or what it threw.</summary>
+    internal Task RunAsync(Action action)
+    {
+        TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Poller.Post(() =>
+        {
+            try
+            {
+                action();
+                done.SetResult();
+            }
+#pragma warning disable CA1031 // Whoever awaits the task gets it.
+            catch (Exception exception)
+#pragma warning restore CA1031
+            {
+                done.SetException(exception);
+            }
+        });
+        return done.Task;
+    }
+
     /// <summary>
     /// A turn whose handlers may have awaited is over: awaits of what runs next are nobody's, and what the handlers left in async-local values
     /// is not seen by other actors.

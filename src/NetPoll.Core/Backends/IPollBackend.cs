@@ -18,10 +18,20 @@ internal interface IPollBackend : IDisposable
     /// </summary>
     IoResult Close(PollableSocket socket, PollToken token);
 
+    /// <summary>Whether readiness must be asked for, each time, by <see cref="Arm"/> and <see cref="ArmHangup"/>.</summary>
+    bool NeedsArming => false;
+
     /// <summary>
     /// Asks for the next readiness of a direction; does nothing where edges come by themselves. Any thread. Go: <c>netpollarm</c>.
     /// </summary>
     void Arm(PollableSocket socket, PollToken token, PollMode mode);
+
+    /// <summary>
+    /// Asks to be told of a hang-up or an error while nobody waits to read; does nothing where edges come by themselves. The poller's thread.
+    /// </summary>
+    void ArmHangup(PollableSocket socket, PollToken token)
+    {
+    }
 
     /// <summary>Collects events, and takes back a wake-up if there was one. The poller's thread only. Go: <c>netpoll</c>.</summary>
     /// <param name="events">Room for the events.</param>

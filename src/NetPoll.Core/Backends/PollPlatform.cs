@@ -9,7 +9,10 @@ internal abstract class PollPlatform
     /// <param name="eventsPerWait">The most events that one wait returns.</param>
     internal abstract IPollBackend CreateBackend(int eventsPerWait);
 
-    /// <summary>How many descriptors this process may have open; <see cref="long.MaxValue"/> where there is no limit or none is known.</summary>
+    /// <summary>Whether several sockets may listen on one address, each with a queue of its own, so that every poller has its own.</summary>
+    internal virtual bool CanSharePort => true;
+
+    /// <summary>How many descriptors this process may have open; <see cref="long.MaxValue"/> where there is no limit or it cannot be known.</summary>
     internal abstract long DescriptorLimit { get; }
 
     /// <summary>Begins to connect a TCP socket.</summary>

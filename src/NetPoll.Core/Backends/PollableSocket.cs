@@ -37,6 +37,12 @@ internal abstract class PollableSocket : IConnectionTransport
     /// <summary>Takes one connection from the queue of a listener; it comes out non-blocking.</summary>
     internal abstract IoResult Accept(out PollableSocket? accepted);
 
+    /// <summary>
+    /// A listener that closes has found its queue empty: whether nothing more can come out of it. False where a connection may be on its way
+    /// out of the queue still; then a readiness tells when it is worth looking again. From the first call on no wait begins such an accept.
+    /// </summary>
+    internal virtual bool FinishAccepting() => true;
+
     /// <summary>Ends one direction: <see cref="PollMode.Write"/> sends the FIN.</summary>
     internal abstract IoResult Shutdown(PollMode mode);
 

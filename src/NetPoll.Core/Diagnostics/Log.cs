@@ -8,6 +8,9 @@ internal static partial class Log
     [LoggerMessage(1, LogLevel.Information, "Started {Group}: {Count} pollers on {Backend}; this process may open {DescriptorLimit} descriptors")]
     internal static partial void GroupStarted(ILogger logger, string group, int count, string backend, long descriptorLimit);
 
+    [LoggerMessage(8, LogLevel.Information, "Started {Group}: {Count} pollers on {Backend}; how many descriptors this process may open is not known")]
+    internal static partial void GroupStartedWithoutLimit(ILogger logger, string group, int count, string backend);
+
     [LoggerMessage(2, LogLevel.Error, "Work on {Poller} threw; the poller goes on")]
     internal static partial void WorkFailed(ILogger logger, Exception exception, string poller);
 

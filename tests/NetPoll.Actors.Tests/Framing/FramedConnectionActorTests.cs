@@ -176,7 +176,7 @@ public sealed class FramedConnectionActorTests : IAsyncDisposable
         await peer.SendAsync("\u0003abc\u0002de");
         await peer.ReceiveAsync(7);
         await peer.SendAsync("\u0003f");
-        await _server.OnPoller(static () => true);
+        await Eventually.Equal("bytes that were read", 9L, () => _server.Homes[0].Traffic.BytesReceived);
         await peer.SendAsync("gh\u0001i");
         await peer.ReceiveAsync(6);
         await peer.SendAsync("\u0001j");

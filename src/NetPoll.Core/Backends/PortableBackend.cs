@@ -1,0 +1,225 @@
+using System.Net.Sockets;
+
+namespace NetPoll.Core.Backends;
+
+/// <summary>Readiness by the completions of System.Net.Sockets, wherever .NET runs. One-shot: what is armed is told once.</summary>
+/// <remarks>
+/// A read is armed by a zero-byte receive, which completes when there is something to read, and takes nothing. Completions come on threads
+/// of the thread pool; each leaves its news with the socket's <see cref="PortableWatch"/>, queues that here without a lock, and wakes the
+/// poller. A pool that is short of threads delays them and loses none. Nothing is latched for what is not armed, which is right: arming
+/// looks at the present state. Room to write, and a reset behind unread bytes, are looked for instead (<see cref="PortableLooks"/>).
+/// </remarks>
+internal sealed class PortableBackend : IPollBackend
+{
+    private const int LongestWriteLook = 64;
+    private const int ResetLook = 256;
+
+    // Monitor and not a Lock: it is waited on.
+    private readonly object _gate = new();
+    private readonly PortableLooks _writeLooks = new(SelectMode.SelectWrite, PortableNews.Write, firstMilliseconds: 1, LongestWriteLook);
+    private readonly PortableLooks _resetLooks =
+        new(SelectMode.SelectError, PortableNews.Read | PortableNews.Write | PortableNews.Error, ResetLook, ResetLook);
+
+    // Taken from the queue, oldest first. The poller's thread.
+    private PortableWatch? _batch;
+
+    private PortableWatch? _arrived;
+    private bool _isWoken;
+    private int _isAsleep;
+    private bool _isRoused;
+    // Words    the newest watch with news; whether Wake was called; whether the poller blocks or is about to; whether it was told to get up.
+    // Writers  any thread pushes (CAS) and wakes; the poller's thread takes all (Exchange), and announces its sleep (Exchange).
+    //          _isRoused is the gate's.
+    // Race     news or a wake-up that come between the poller's last look and its sleep.
+    // Order    poller: exchange _isAsleep in, then look at the two words before it. others: write one of them with a full fence, then look at
+    //          _isAsleep. At least one side sees the other; who takes _isAsleep out rouses the poller, under the gate. A poller that has
+    //          got up by itself meanwhile finds the call at its next sleep, which ends at once: spurious, and harmless.
+    // Proof    PortableBackendTests.
+
+    public string Name => "portable";
+
+    /// <inheritdoc/>
+    public bool NeedsArming => true;
+
+    /// <summary>The clock of the waits and the looks: always the system's, since no other one moves its sockets.</summary>
+    internal static long Microseconds => TimeProvider.System.GetElapsedTime(0).Ticks / TimeSpan.TicksPerMicrosecond;
+
+    private long NextLook => Math.Min(_writeLooks.NextDue, _resetLooks.NextDue);
+
+    public void Dispose()
+    {
+        // Nothing of the system's is held. What still completes is queued for nobody.
+    }
+
+    public IoResult Open(PollableSocket socket, PollToken token)
+    {
+        PortableHandle handle = (PortableHandle)socket;
+        handle.Attach(new PortableWatch(this, handle, token));
+        return IoResult.Success;
+    }
+
+    public IoResult Close(PollableSocket socket, PollToken token)
+    {
+        ((PortableHandle)socket).Detach();
+        return IoResult.Success;
+    }
+
+    public void Arm(PollableSocket socket, PollToken token, PollMode mode) => ((PortableHandle)socket).Arm(mode);
+
+    /// <inheritdoc/>
+    public void ArmHangup(PollableSocket socket, PollToken token) => ((PortableHandle)socket).ArmHangup();
+
+    public int Wait(Span<PollEvent> events, int timeoutMilliseconds)
+    {
+        int count = Collect(events);
+        if (count > 0 || TakeWake() || timeoutMilliseconds == 0)
+        {
+            return count;
+        }
+
+        long end = timeoutMilliseconds < 0 ? long.MaxValue : Microseconds + (timeoutMilliseconds * 1000L);
+        while (true)
+        {
+            long until = Math.Min(end, NextLook);
+
+            // Rounded up: the last millisecond must not become a busy loop.
+            Sleep(until == long.MaxValue ? Timeout.Infinite : (int)((Math.Max(0, until - Microseconds) + 999) / 1000));
+            count = Collect(events);
+            if (count > 0 || TakeWake() || (end != long.MaxValue && Microseconds >= end))
+            {
+                return count;
+            }
+        }
+    }
+
+    public void Wake()
+    {
+        Volatile.Write(ref _isWoken, true);
+        Interlocked.MemoryBarrier();
+        Rouse();
+    }
+
+    public bool Owns(int fileDescriptor) => false;
+
+    /// <summary>Takes a watch with news. Any thread; it must not be in the queue.</summary>
+    internal void Push(PortableWatch watch)
+    {
+        while (true)
+        {
+            PortableWatch? head = Volatile.Read(ref _arrived);
+            watch.Next = head;
+            if (ReferenceEquals(Interlocked.CompareExchange(ref _arrived, watch, head), head))
+            {
+                Rouse();
+                return;
+            }
+        }
+    }
+
+    private void Rouse()
+    {
+        if (Volatile.Read(ref _isAsleep) != 0 && Interlocked.Exchange(ref _isAsleep, 0) != 0)
+        {
+            lock (_gate)
+            {
+                _isRoused = true;
+                Monitor.Pulse(_gate);
+            }
+        }
+    }
+
+    private void Sleep(int milliseconds)
+    {
+        Interlocked.Exchange(ref _isAsleep, 1);
+        if (Volatile.Read(ref _arrived) is null && !Volatile.Read(ref _isWoken))
+        {
+            lock (_gate)
+            {
+                // Without a loop: who gets up for nothing looks and comes again.
+                if (!_isRoused)
+                {
+                    Monitor.Wait(_gate, milliseconds);
+                }
+
+                _isRoused = false;
+            }
+        }
+
+        Interlocked.Exchange(ref _isAsleep, 0);
+    }
+
+    private bool TakeWake()
+    {
+        if (!Volatile.Read(ref _isWoken))
+        {
+            return false;
+        }
+
+        Interlocked.Exchange(ref _isWoken, false);
+        return true;
+    }
+
+    private int Collect(Span<PollEvent> events)
+    {
+        if (NextLook != long.MaxValue)
+        {
+            long now = Microseconds;
+            _writeLooks.Run(now);
+            _resetLooks.Run(now);
+        }
+
+        int count = 0;
+        while (count < events.Length && TryTake(out PortableWatch? watch))
+        {
+            PortableNews news = watch.Take();
+            if (watch.IsClosed)
+            {
+                continue;
+            }
+
+            if ((news & PortableNews.LookForRoom) != 0 && _writeLooks.Add(watch, Microseconds))
+            {
+                news |= PortableNews.Write;
+            }
+
+            if ((news & PortableNews.LookForReset) != 0 && _resetLooks.Add(watch, Microseconds))
+            {
+                news |= PortableNews.Read | PortableNews.Write | PortableNews.Error;
+            }
+
+            if ((news & PortableNews.Events) != 0)
+            {
+                events[count++] = new PollEvent(watch.Token, (PollEventFlags)(news & PortableNews.Events));
+            }
+        }
+
+        return count;
+    }
+
+    private bool TryTake([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out PortableWatch? watch)
+    {
+        if (_batch is null && Volatile.Read(ref _arrived) is not null)
+        {
+            // Turned round: oldest first.
+            PortableWatch? newest = Interlocked.Exchange(ref _arrived, null);
+            while (newest is not null)
+            {
+                PortableWatch? next = newest.Next;
+                newest.Next = _batch;
+                _batch = newest;
+                newest = next;
+            }
+        }
+
+        watch = _batch;
+        if (watch is null)
+        {
+            return false;
+        }
+
+        // Before its news are taken: from then on the node may be pushed again.
+        _batch = watch.Next;
+        watch.Next = null;
+        return true;
+    }
+}

@@ -1,0 +1,203 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace NetPoll.Core.Backends;
+
+/// <summary>What a connection and a listener of System.Net.Sockets have in common: life, seat at a backend, options.</summary>
+internal abstract class PortableHandle : PollableSocket
+{
+    private const int TcpLevel = 6;
+    private const int LinuxUserTimeout = 18;
+
+    private readonly int _descriptor;
+    private PortableWatch? _watch;
+    private IPEndPoint? _remote;
+    private int _isClosed;
+    private bool _resetsOnClose;
+
+    /// <param name="socket">Owned from here on, and made non-blocking.</param>
+    /// <param name="remote">The peer.</param>
+    protected PortableHandle(Socket socket, IPEndPoint? remote)
+    {
+        // Blocking is refused and not emulated, so no thread can be held.
+        socket.Blocking = false;
+        Socket = socket;
+        _descriptor = (int)socket.Handle;
+        _remote = remote;
+    }
+
+    protected Socket Socket { get; }
+
+    /// <summary>Where news go; null while no backend watches. Read again after what made the news, so that they reach a new backend.</summary>
+    protected PortableWatch? Watch => Volatile.Read(ref _watch);
+
+    protected bool IsClosed => Volatile.Read(ref _isClosed) != 0;
+
+    internal override int Descriptor => IsClosed ? -1 : _descriptor;
+
+    internal override IPEndPoint? RemoteEndPoint => _remote is null ? null : new IPEndPoint(_remote.Address, _remote.Port);
+
+    internal override IPEndPoint? LocalEndPoint
+    {
+        get
+        {
+            try
+            {
+                return Socket.LocalEndPoint is IPEndPoint local ? new IPEndPoint(local.Address, local.Port) : null;
+            }
+            catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+            {
+                return null;
+            }
+        }
+    }
+
+    internal override void SetRemoteEndPoint(IPEndPoint endPoint) => _remote = endPoint;
+
+    /// <summary>Sits down at a backend. News of before are told again.</summary>
+    internal void Attach(PortableWatch watch)
+    {
+        // Published before the look at what is there already: a completion that comes in between finds one or the other.
+        Interlocked.Exchange(ref _watch, watch);
+        watch.Report(PendingNews());
+    }
+
+    /// <summary>Leaves the backend.</summary>
+    internal void Detach() => Interlocked.Exchange(ref _watch, null)?.Close();
+
+    /// <summary>Asks for the next readiness of a direction. Any thread.</summary>
+    internal abstract void Arm(PollMode mode);
+
+    /// <summary>Asks for the next hang-up. The poller's thread.</summary>
+    internal virtual void ArmHangup()
+    {
+    }
+
+    /// <summary>Whether the system says so now. What cannot be asked any more counts as ready: the operation will tell.</summary>
+    internal bool IsReady(SelectMode mode)
+    {
+        try
+        {
+            return Socket.Poll(0, mode);
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            return true;
+        }
+    }
+
+    internal override IoResult Shutdown(PollMode mode) => Try(() => Socket.Shutdown(mode switch
+    {
+        PollMode.Read => SocketShutdown.Receive,
+        PollMode.Write => SocketShutdown.Send,
+        PollMode.Both => SocketShutdown.Both,
+        _ => throw new ArgumentOutOfRangeException(nameof(mode), mode, "Expected Read, Write or Both."),
+    }));
+
+    internal override IoResult SetOption(SocketSetting setting, int value)
+    {
+        if (setting == SocketSetting.LingerSeconds)
+        {
+            _resetsOnClose = value == 0;
+            return Try(() => Socket.LingerState = new LingerOption(value >= 0, Math.Clamp(value, 0, short.MaxValue)));
+        }
+
+        if (setting == SocketSetting.UserTimeoutMilliseconds)
+        {
+            // By its number on the one system where its unit and meaning are these; no other call names it.
+            return OperatingSystem.IsLinux()
+                ? Try(() => Socket.SetRawSocketOption(TcpLevel, LinuxUserTimeout, BitConverter.GetBytes(value)))
+                : PortableErrors.ToResult(SocketError.ProtocolOption);
+        }
+
+        (SocketOptionLevel level, SocketOptionName name) = Option(setting);
+        return Try(() => Socket.SetSocketOption(level, name, value));
+    }
+
+    internal override IoResult GetOption(SocketSetting setting, out int value)
+    {
+        int found = 0;
+        IoResult result;
+        if (setting == SocketSetting.UserTimeoutMilliseconds)
+        {
+            result = OperatingSystem.IsLinux()
+                ? Try(() =>
+                {
+                    byte[] raw = new byte[sizeof(int)];
+                    Socket.GetRawSocketOption(TcpLevel, LinuxUserTimeout, raw);
+                    found = BitConverter.ToInt32(raw);
+                })
+                : PortableErrors.ToResult(SocketError.ProtocolOption);
+        }
+        else
+        {
+            (SocketOptionLevel level, SocketOptionName name) = Option(setting);
+
+            // NoDelay and KeepAlive come as a number of the system's choice: 1 here, whatever it was.
+            result = Try(() => found = (int)Socket.GetSocketOption(level, name)!);
+        }
+
+        value = setting is SocketSetting.NoDelay or SocketSetting.KeepAlive ? Math.Sign(Math.Abs(found)) : found;
+        return result;
+    }
+
+    internal override IoResult Close()
+    {
+        if (Interlocked.Exchange(ref _isClosed, 1) != 0)
+        {
+            throw new InvalidOperationException("A socket was closed twice; its number may belong to somebody else by now.");
+        }
+
+        if (!_resetsOnClose)
+        {
+            BeforePoliteClose();
+        }
+
+        Socket.Dispose();
+        AfterClose();
+        return IoResult.Success;
+    }
+
+    /// <summary>What was found while no backend watched.</summary>
+    protected abstract PortableNews PendingNews();
+
+    /// <summary>The socket is about to be closed, and not by a reset.</summary>
+    protected virtual void BeforePoliteClose()
+    {
+    }
+
+    /// <summary>The socket is closed: what was kept with it goes.</summary>
+    protected virtual void AfterClose()
+    {
+    }
+
+    /// <summary>Runs a call that tells its errors by exceptions. For what is not done per message.</summary>
+    protected static IoResult Try(Action call)
+    {
+        try
+        {
+            call();
+            return IoResult.Success;
+        }
+        catch (SocketException exception)
+        {
+            return PortableErrors.ToResult(exception.SocketErrorCode);
+        }
+        catch (ObjectDisposedException)
+        {
+            return IoResult.Gone;
+        }
+    }
+
+    private static (SocketOptionLevel Level, SocketOptionName Name) Option(SocketSetting setting) => setting switch
+    {
+        SocketSetting.NoDelay => (SocketOptionLevel.Tcp, SocketOptionName.NoDelay),
+        SocketSetting.KeepAlive => (SocketOptionLevel.Socket, SocketOptionName.KeepAlive),
+        SocketSetting.KeepAliveTimeSeconds => (SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime),
+        SocketSetting.KeepAliveIntervalSeconds => (SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval),
+        SocketSetting.KeepAliveProbes => (SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount),
+        SocketSetting.SendBufferBytes => (SocketOptionLevel.Socket, SocketOptionName.SendBuffer),
+        SocketSetting.ReceiveBufferBytes => (SocketOptionLevel.Socket, SocketOptionName.ReceiveBuffer),
+        _ => throw new ArgumentOutOfRangeException(nameof(setting), setting, "Expected a setting that is a plain number."),
+    };
+}
