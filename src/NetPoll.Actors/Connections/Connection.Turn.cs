@@ -161,8 +161,8 @@ internal partial class Connection
             signals |= ConnectionSignals.Readable;
         }
 
-        // While nobody waits for bytes, as during a handler's await, the idle time may pass over bytes that have come: look first.
-        bool mayBeReadable = (signals & ConnectionSignals.Readable) != 0 || ((signals & ConnectionSignals.IdlePassed) != 0 && !_isReadArmed);
+        // While nobody waits for bytes, as during a handler's await, a time may pass over bytes that have come: look first.
+        bool mayBeReadable = (signals & ConnectionSignals.Readable) != 0 || ((signals & ConnectionSignals.SavedByBytes) != 0 && !_isReadArmed);
         if (mayBeReadable || (signals & ConnectionSignals.InputPending) != 0)
         {
             Read(mayBeReadable);
