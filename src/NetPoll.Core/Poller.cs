@@ -522,7 +522,8 @@ public sealed partial class Poller
                 continue;
             }
 
-            descriptor.SetEventError((happened.Flags & PollEventFlags.ErrorOnly) != 0, sequence);
+            // A refusal that a datagram socket reports is one operation's error, and the socket goes on.
+            descriptor.SetEventError((happened.Flags & PollEventFlags.ErrorOnly) != 0 && descriptor.Kind != PollKind.Datagram, sequence);
             descriptor.OnReady(happened.Flags, _ready);
         }
 

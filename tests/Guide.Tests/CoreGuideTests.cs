@@ -46,6 +46,21 @@ public sealed class CoreGuideTests
     }
 
     [Fact]
+    public async Task Datagrams_come_back()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.GetEnvironmentVariable("NETPOLL_BACKEND") != "portable", "The portable backend has no datagram sockets yet.");
+        await using NetDatagramSocket server = NetDatagramSocket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        _ = CoreDatagrams.EchoAsync(server);
+        await using NetDatagramSocket client = NetDatagramSocket.Connect(server.LocalEndPoint);
+
+        await client.SendAsync("hello"u8.ToArray());
+        byte[] buffer = new byte[16];
+        ReceivedDatagram answer = await client.ReceiveAsync(buffer).AsTask().WaitAsync(TimeSpan.FromSeconds(30));
+
+        Assert.Equal("hello"u8.ToArray(), buffer.AsSpan(0, answer.Count).ToArray());
+    }
+
+    [Fact]
     public async Task A_close_ends_the_read_that_waits()
     {
         await using NetListener listener = CoreServer.Start();

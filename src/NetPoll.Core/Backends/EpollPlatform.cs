@@ -19,6 +19,9 @@ internal sealed class EpollPlatform : PollPlatform
     internal override IoResult ConnectUnix(UnixDomainSocketEndPoint remote, UnixDomainSocketEndPoint? local, out PollableSocket? socket) =>
         UnixSocket.Connect(remote, local, out socket);
 
+    internal override IoResult OpenDatagram(IPEndPoint? local, IPEndPoint? remote, bool shareAddress, out PollableSocket? socket) =>
+        UdpSocket.Open(local, remote, shareAddress, out socket);
+
     internal override IDisposable? ReserveDescriptor()
     {
         int descriptor = Libc.EventDescriptor();

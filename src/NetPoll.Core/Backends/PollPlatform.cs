@@ -46,6 +46,14 @@ internal abstract class PollPlatform
     internal virtual IoResult ListenUnix(UnixDomainSocketEndPoint endPoint, int backlog, out PollableSocket? listener) =>
         throw Unsupported("Unix domain sockets");
 
+    /// <summary>Makes a UDP socket, an <see cref="IDatagramSocket"/>.</summary>
+    /// <param name="local">Where to bind it; null leaves that to the system. Not both are null.</param>
+    /// <param name="remote">The only peer; null for any.</param>
+    /// <param name="shareAddress">Whether others may bind the same address, as members of a multicast group do.</param>
+    /// <param name="socket">The socket, unless the result is an error.</param>
+    internal virtual IoResult OpenDatagram(IPEndPoint? local, IPEndPoint? remote, bool shareAddress, out PollableSocket? socket) =>
+        throw Unsupported("datagram sockets");
+
     /// <summary>Connects to whatever end point it is.</summary>
     /// <exception cref="ArgumentException">No kind of end point that can be connected to, or the two are of different kinds.</exception>
     internal IoResult ConnectStream(EndPoint remote, EndPoint? local, out PollableSocket? socket) => (remote, local) switch

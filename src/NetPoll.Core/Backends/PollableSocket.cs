@@ -114,6 +114,9 @@ internal enum PollKind
 
     /// <summary>A socket that listens.</summary>
     Listener,
+
+    /// <summary>A socket for datagrams.</summary>
+    Datagram,
 }
 
 /// <summary>The options that this library sets.</summary>

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using NetPoll.Core.Backends;
 
 namespace NetPoll.Core.Interop;
 
@@ -69,6 +70,56 @@ internal static class SocketAddressLayout
         }
 
         return (UnixDomainSocketEndPoint)UnixMaker.Create(address);
+    }
+
+    /// <summary>Writes an address and a port as a sockaddr, an IPv4 one as IPv4-mapped if the socket is an IPv6 one.</summary>
+    /// <returns>Bytes written.</returns>
+    internal static int Write(in CompactEndPoint endPoint, Span<byte> target, bool asIPv6)
+    {
+        Span<byte> address = stackalloc byte[16];
+        endPoint.WriteAddress(address);
+        target = target[..MaxSize];
+        target.Clear();
+        BinaryPrimitives.WriteUInt16BigEndian(target[2..], (ushort)endPoint.Port);
+        if (!asIPv6 && !endPoint.IsIPv6)
+        {
+            BitConverter.TryWriteBytes(target, (ushort)Libc.AF_INET);
+            address[..4].CopyTo(target[4..]);
+            return SizeInet;
+        }
+
+        BitConverter.TryWriteBytes(target, (ushort)Libc.AF_INET6);
+        if (endPoint.IsIPv6)
+        {
+            address.CopyTo(target[8..]);
+            BitConverter.TryWriteBytes(target[24..], endPoint.Scope);
+        }
+        else
+        {
+            target[18] = 0xFF;
+            target[19] = 0xFF;
+            address[..4].CopyTo(target[20..]);
+        }
+
+        return MaxSize;
+    }
+
+    /// <summary>Reads a sockaddr; an address of another family is empty.</summary>
+    internal static CompactEndPoint ReadCompact(ReadOnlySpan<byte> source)
+    {
+        if (source.Length < SizeInet)
+        {
+            return default;
+        }
+
+        ushort family = BitConverter.ToUInt16(source);
+        ushort port = BinaryPrimitives.ReadUInt16BigEndian(source[2..]);
+        return family switch
+        {
+            Libc.AF_INET => new CompactEndPoint(source.Slice(4, 4), port, 0),
+            Libc.AF_INET6 when source.Length >= MaxSize => new CompactEndPoint(source.Slice(8, 16), port, BitConverter.ToUInt32(source[24..])),
+            _ => default,
+        };
     }
 
     /// <summary>Reads a sockaddr; an address of another family is null.</summary>

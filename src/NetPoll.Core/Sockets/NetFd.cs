@@ -135,6 +135,19 @@ internal sealed partial class NetFd : IDescriptorUser
         return OperationOutcome.From(result);
     }
 
+    /// <summary>Does something with the socket that is no read and no write, while it cannot be closed.</summary>
+    internal OperationOutcome Use<TSocket>(TSocket socket, Func<TSocket, IoResult> use)
+    {
+        if (!_mutex.TryAddReference())
+        {
+            return OperationOutcome.From(PollResult.Closing);
+        }
+
+        IoResult result = use(socket);
+        RemoveReference();
+        return OperationOutcome.From(result);
+    }
+
     /// <summary>Asks who the peer is.</summary>
     internal OperationOutcome GetPeerCredentials(out PeerCredentials? credentials)
     {
@@ -188,6 +201,9 @@ internal sealed partial class NetFd : IDescriptorUser
     // An accepted Unix domain socket's peer mostly has no name: then ours says more.
     internal EndPoint? NamedEndPoint => RemoteEndPoint is { } remote && remote.ToString() is { Length: > 0 } ? remote : LocalEndPoint;
 
+    /// <summary>Takes a direction's lock if it is free.</summary>
+    internal bool TryLock(PollMode mode) => _mutex.TryLock(mode);
+
     /// <summary>Leaves a direction's lock; the last user of a closed descriptor destroys it here.</summary>
     internal void Unlock(PollMode mode)
     {
@@ -199,7 +215,7 @@ internal sealed partial class NetFd : IDescriptorUser
 
     /// <summary>Takes a direction's lock, after those who came before.</summary>
     /// <returns>False when the descriptor is closed.</returns>
-    private async ValueTask<bool> LockAsync(PollMode mode, CancellationToken cancellationToken)
+    internal async ValueTask<bool> LockAsync(PollMode mode, CancellationToken cancellationToken)
     {
         while (true)
         {
