@@ -113,6 +113,11 @@ public sealed class OperationTests
         Assert.Equal((1, 1, 1), (Figure(page, "chat_people"), Figure(page, "chat_rooms"), Figure(page, "chat_connections")));
         Assert.Contains("service_name=\"chat-server\"", page, StringComparison.Ordinal);
         Assert.Contains("netpoll_", page, StringComparison.Ordinal);
+        await using ProgramProcess second = ServerProcess.Run("--port", "0", "--data", "memory", "--metrics-port", $"{port}");
+        Assert.Equal(1, await second.Ends());
+        Assert.Equal(
+            [$"chat-server: cannot start: the page of figures cannot be served on port {port} of 127.0.0.1: Address already in use; choose another by --metrics-port"],
+            second.Error);
         await server.Logs("people: 1, rooms: 1, connections: 1, messages in 1 s: ");
     }
 
