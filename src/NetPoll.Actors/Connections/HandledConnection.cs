@@ -20,7 +20,6 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
 
     private readonly PID _self;
     private PID? _handler;
-    private ActorContext? _watched;
 
     internal HandledConnection(ActorPoller home, PollableSocket socket, PollDescriptor descriptor, IConnectionOwner owner, PID self)
         : base(home, socket, descriptor, owner) => _self = self;
@@ -61,8 +60,8 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
                 CloseForStop(failure: null);
                 break;
             case Watch or Unwatch:
-                _watched ??= MakeWatched();
-                return _watched.InvokeSystemMessageAsync(msg);
+                Watched ??= MakeWatched();
+                return Watched.InvokeSystemMessageAsync(msg);
         }
 
         return Task.CompletedTask;
@@ -104,7 +103,7 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
     void IConnectionHandler.PeerClosed() => Tell(new PeerClosed(_self));
 
     /// <inheritdoc/>
-    void IConnectionHandler.DeadlinePassed(DeadlineKind kind) => Tell(new DeadlineExceeded(_self, kind));
+    void IConnectionHandler.DeadlinePassed(DeadlineKind kind) => Tell(new DeadlineExceeded(_self, kind) { Profile = Deadlines });
 
     /// <inheritdoc/>
     void IConnectionHandler.WritesSuspended() => Tell(new WritesSuspended(_self, OutputBytes));
@@ -140,7 +139,7 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
         System.ProcessRegistry.Remove(_self);
 
         // Completes at once: it has no children. The descriptor is gone, the PID too, and now its watchers learn it.
-        _ = _watched?.InvokeSystemMessageAsync(global::Proto.Stop.Instance);
+        _ = Watched?.InvokeSystemMessageAsync(global::Proto.Stop.Instance);
     }
 
     /// <inheritdoc/>
@@ -194,6 +193,20 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
                 break;
             case SetIdleTimeout idle:
                 IdleTimeout = idle.Timeout;
+                break;
+            case SetDeadlines deadlines:
+                Deadlines = deadlines.Profile;
+                if (sender is not null)
+                {
+                    System.Root.Send(sender, new DeadlinesSet(_self, deadlines.Profile));
+                }
+
+                break;
+            case SetHeartbeat heartbeat:
+                Heartbeat = heartbeat.Heartbeat;
+                break;
+            case Actors.HeartbeatAnswered:
+                HeartbeatAnswered();
                 break;
             case SetHandler handler:
                 ChangeHandler(handler.Handler);
