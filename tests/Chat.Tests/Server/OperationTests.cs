@@ -137,10 +137,12 @@ public sealed class OperationTests
         await server.Program.Prints("robert's end", static line => line.Contains("robert (127.0.0.1:", StringComparison.Ordinal) && line.EndsWith(" left: Quit", StringComparison.Ordinal));
     }
 
-    [Fact(Timeout = Limit)]
-    public async Task Connections_beyond_a_limit_are_told_it_and_closed()
+    [Theory(Timeout = Limit)]
+    [InlineData("--max-connections-per-address", "there are too many connections from 127.0.0.1; the limit is 2")]
+    [InlineData("--max-connections", "the server is full; the limit is 2 connections")]
+    public async Task Connections_beyond_a_limit_are_told_it_and_closed(string option, string refusal)
     {
-        await using ServerProcess server = await ServerProcess.Start("--max-connections-per-address", "2", "--irc-port", "0");
+        await using ServerProcess server = await ServerProcess.Start(option, "2", "--irc-port", "0");
         using ChatPeer first = await ChatPeer.Named(server.Port, "first");
         using IrcPeer second = await IrcPeer.Named(server.IrcPort, "second");
 
@@ -152,7 +154,7 @@ public sealed class OperationTests
         first.Dispose();
 
         Assert.Equal(ErrorCode.TooManyConnections, error.Error.Code);
-        Assert.Equal("there are too many connections from 127.0.0.1; the limit is 2", goodbye);
+        Assert.Equal(refusal, goodbye);
         Assert.Contains("the limit is 2", irc, StringComparison.Ordinal);
         await server.Logs("first (127.0.0.1:");
         await NetPoll.Tests.Eventually.True("there is room again", () => Connects(server.Port));
