@@ -15,7 +15,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
     /// <param name="arguments">Its command line.</param>
     public ProgramProcess(string program, params string[] arguments)
     {
-        var start = new ProcessStartInfo(DotNet(), [Path.Combine(AppContext.BaseDirectory, program + ".dll"), .. arguments])
+        var start = new ProcessStartInfo(DotNet, [Path.Combine(AppContext.BaseDirectory, program + ".dll"), .. arguments])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -28,6 +28,9 @@ internal sealed class ProgramProcess : IAsyncDisposable
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
     }
+
+    /// <summary>The path of the .NET that runs these tests: it need not be in the PATH.</summary>
+    public static string DotNet { get; } = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
 
     public int Id => _process.Id;
 
@@ -93,10 +96,6 @@ internal sealed class ProgramProcess : IAsyncDisposable
         await _process.WaitForExitAsync(CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30), CancellationToken.None);
         _process.Dispose();
     }
-
-    // The one that runs these tests: it need not be in the path.
-    private static string DotNet()
-        => Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet");
 
     private void Add(List<string> lines, string? line)
     {

@@ -157,7 +157,9 @@ internal sealed class Conversation
         switch (command)
         {
             case Command.Request { Frame.BodyCase: ClientFrame.BodyOneofCase.Leave } request:
+                await _pacer.WaitAsync(request.Frame, ended);
                 await AnswerAsync(connection, request.Frame);
+                _pacer.Answered(request.Frame);
                 break;
             case Command.Request request:
                 await _pacer.WaitAsync(request.Frame, ended);

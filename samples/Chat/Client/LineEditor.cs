@@ -43,19 +43,19 @@ internal sealed class LineEditor
                     return Outcome.Ended;
                 }
 
-                Remove(_cursor, Next());
+                Remove(_cursor, Next(_cursor));
                 break;
             case ConsoleKey.Backspace:
-                Remove(Previous(), _cursor);
+                Remove(Previous(_cursor), _cursor);
                 break;
             case ConsoleKey.Delete:
-                Remove(_cursor, Next());
+                Remove(_cursor, Next(_cursor));
                 break;
             case ConsoleKey.LeftArrow:
-                _cursor = Previous();
+                _cursor = Previous(_cursor);
                 break;
             case ConsoleKey.RightArrow:
-                _cursor = Next();
+                _cursor = Next(_cursor);
                 break;
             case ConsoleKey.Home:
             case ConsoleKey.A when control:
@@ -88,12 +88,28 @@ internal sealed class LineEditor
 
     /// <summary>The part of the line that fits, always with the cursor in it.</summary>
     /// <param name="width">Columns that there are, at least 1; the cursor needs one of them.</param>
-    /// <returns>The part, and how many characters of it are before the cursor.</returns>
-    public (string Text, int Cursor) Window(int width)
+    /// <returns>The part, and how many columns of it are behind the cursor.</returns>
+    public (string Text, int Behind) Window(int width)
     {
-        int start = Math.Max(0, _cursor - width + 1);
-        int length = Math.Min(_text.Length - start, width);
-        return (_text.ToString(start, length), _cursor - start);
+        string text = _text.ToString();
+        int start = _cursor;
+        for (int left = width - 1; start > 0; start = Previous(start))
+        {
+            left -= ScreenColumns.Of(text.AsSpan(Previous(start)..start));
+            if (left < 0)
+            {
+                break;
+            }
+        }
+
+        // A mark without its letter is none.
+        while (start < _cursor && ScreenColumns.Of(text.AsSpan(start..Next(start))) == 0)
+        {
+            start = Next(start);
+        }
+
+        string part = ScreenColumns.Fitting(text.AsSpan(start), width).ToString();
+        return (part, ScreenColumns.Of(part.AsSpan(_cursor - start)));
     }
 
     private string Enter()
@@ -133,11 +149,11 @@ internal sealed class LineEditor
     }
 
     // A character outside the first plane is two of the string's: the cursor must not stop between them.
-    private int Previous() => _cursor - (_cursor > 1 && char.IsLowSurrogate(_text[_cursor - 1]) ? 2 : Math.Min(_cursor, 1));
+    private int Previous(int at) => at - (at > 1 && char.IsLowSurrogate(_text[at - 1]) ? 2 : Math.Min(at, 1));
 
-    private int Next()
+    private int Next(int at)
     {
-        int left = _text.Length - _cursor;
-        return _cursor + (left > 1 && char.IsHighSurrogate(_text[_cursor]) ? 2 : Math.Min(left, 1));
+        int left = _text.Length - at;
+        return at + (left > 1 && char.IsHighSurrogate(_text[at]) ? 2 : Math.Min(left, 1));
     }
 }

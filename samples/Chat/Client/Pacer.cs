@@ -67,7 +67,7 @@ internal sealed class Pacer
 
     private static bool Counts(ClientFrame request) => request.BodyCase is ClientFrame.BodyOneofCase.Say
         or ClientFrame.BodyOneofCase.SendPrivate or ClientFrame.BodyOneofCase.SetTopic or ClientFrame.BodyOneofCase.SetAway
-        or ClientFrame.BodyOneofCase.ChangeName or ClientFrame.BodyOneofCase.Invite or ClientFrame.BodyOneofCase.Register
+        or ClientFrame.BodyOneofCase.ChangeName or ClientFrame.BodyOneofCase.Leave or ClientFrame.BodyOneofCase.Invite or ClientFrame.BodyOneofCase.Register
         or ClientFrame.BodyOneofCase.BecomeOperator;
 
     private void Refill()

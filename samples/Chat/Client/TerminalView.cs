@@ -1,5 +1,6 @@
 using System.Globalization;
 using Chat.Protocol;
+using Google.Protobuf.Collections;
 
 namespace Chat.Client;
 
@@ -229,7 +230,7 @@ internal sealed class TerminalView : IView
         ServerFrame.BodyOneofCase.Restrictions => Paint(
             Dim, $"* {frame.Restrictions.Room} bans {List(frame.Restrictions.Banned)} and mutes {List(frame.Restrictions.Muted)}."),
         ServerFrame.BodyOneofCase.Invited => Paint(Cyan, $"* {frame.Invited.By} asks you into {frame.Invited.Room}: '/join {frame.Invited.Room}'"),
-        ServerFrame.BodyOneofCase.Done => Paint(Dim, $"* {(request is null ? "Done" : request.BodyCase)}: done."),
+        ServerFrame.BodyOneofCase.Done => Paint(Dim, $"* {Done(request)}"),
         ServerFrame.BodyOneofCase.Notice => Paint(Cyan, $"* {frame.Notice.Text}"),
         ServerFrame.BodyOneofCase.Error => Paint(Red, $"! {frame.Error.Text}"),
         ServerFrame.BodyOneofCase.Goodbye => Paint(Dim, $"* {frame.Goodbye.Reason}"),
@@ -282,6 +283,21 @@ internal sealed class TerminalView : IView
         return Paint(Dim, $"* {string.Join(", ", parts)}.");
     }
 
+    /// <summary>What an answer that says nothing but "done" means, by what was asked.</summary>
+    private static string Done(ClientFrame? request) => request?.BodyCase switch
+    {
+        ClientFrame.BodyOneofCase.SetAway => request.SetAway.Text.Length > 0 ? $"You are away: {request.SetAway.Text}" : "You are back.",
+        ClientFrame.BodyOneofCase.Register => "Your name is registered: it needs its password from now on.",
+        ClientFrame.BodyOneofCase.BecomeOperator => "You are an operator.",
+        ClientFrame.BodyOneofCase.Invite => $"{request.Invite.Name} is asked into {request.Invite.Room}.",
+        ClientFrame.BodyOneofCase.Kill => $"The connection of {request.Kill.Name} is ended.",
+        ClientFrame.BodyOneofCase.Drain => "The server stops.",
+        ClientFrame.BodyOneofCase.Moderate => $"{request.Moderate.Target} in {request.Moderate.Room}: {request.Moderate.Action.ToString().ToLowerInvariant()}, done.",
+        _ => "Done.",
+    };
+
+    private static string Are(RepeatedField<string> names) => $"{string.Join(", ", names)} {(names.Count == 1 ? "is" : "are")}";
+
     private static string List(IEnumerable<string> names) => names.Any() ? string.Join(", ", names) : "nobody";
 
     private static string Because(string reason) => reason.Length > 0 ? $": {reason}" : "";
@@ -308,12 +324,12 @@ internal sealed class TerminalView : IView
 
         if (presence.Away.Count > 0)
         {
-            yield return Paint(Dim, $"* {string.Join(", ", presence.Away)}: away.");
+            yield return Paint(Dim, $"* {Are(presence.Away)} away.");
         }
 
         if (presence.Back.Count > 0)
         {
-            yield return Paint(Dim, $"* {string.Join(", ", presence.Back)}: back.");
+            yield return Paint(Dim, $"* {Are(presence.Back)} back.");
         }
     }
 
@@ -323,7 +339,7 @@ internal sealed class TerminalView : IView
     private static string Rooms(RoomList list)
     {
         string rooms = string.Join(", ", list.Rooms.Select(static room => $"{room.Room} ({room.Members})"));
-        return $"* {list.Total} rooms: {rooms}{(list.Rooms.Count < list.Total ? ", ..." : "")}";
+        return $"* {(list.Total == 1 ? "1 room" : $"{list.Total} rooms")}: {rooms}{(list.Rooms.Count < list.Total ? ", ..." : "")}";
     }
 
     private string Time(long unixMilliseconds) => Paint(Dim, $"{Clock(unixMilliseconds)} ");
@@ -352,10 +368,10 @@ internal sealed class TerminalView : IView
     /// <summary>Draws the input line anew; it never takes more than one line of the screen.</summary>
     private void Draw()
     {
-        string prompt = $"{_currentRoom ?? "(no room)"}> ";
         int width = _width() is > 0 and int known ? known : UsualWidth;
-        (string text, int cursor) = _editor.Window(Math.Max(1, width - prompt.Length - 1));
-        int back = text.Length - cursor;
+        ReadOnlySpan<char> room = ScreenColumns.Fitting(_currentRoom ?? "(no room)", width / 2);
+        string prompt = $"{room}> ";
+        (string text, int back) = _editor.Window(Math.Max(2, width - ScreenColumns.Of(prompt) - 1));
         _output.Write($"{EraseLine}{prompt}{text}{(back > 0 ? $"\u001b[{back}D" : "")}");
         _output.Flush();
         _drawn = true;

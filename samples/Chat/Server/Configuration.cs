@@ -76,7 +76,7 @@ internal static class Configuration
         {
             string option = known.FirstOrDefault(option => Key(option).Equals(property.Name, StringComparison.OrdinalIgnoreCase))
                 ?? throw new FormatException(
-                    $"{path} has '{property.Name}' in '{Section}': expected {string.Join(", ", known.Select(Key))}");
+                    $"{path} has '{property.Name}' in '{Section}': {Spelling.Expected(property.Name, [.. known.Select(Key)])}");
             JsonElement[] values = property.Value.ValueKind == JsonValueKind.Array ? [.. property.Value.EnumerateArray()] : [property.Value];
             foreach (JsonElement value in values)
             {

@@ -22,11 +22,14 @@ internal static partial class Log
     [LoggerMessage(5, LogLevel.Information, "Stopped")]
     internal static partial void Stopped(ILogger logger);
 
+    [LoggerMessage(7, LogLevel.Information, "{Name} ({RemoteEndPoint}) is {NewName} now")]
+    internal static partial void Renamed(ILogger logger, string name, EndPoint? remoteEndPoint, string newName);
+
     [LoggerMessage(
         6,
         LogLevel.Information,
-        "{People} people in {Rooms} rooms by {Connections} connections; {Messages} messages in {Seconds} s; refused since the start: "
-        + "{Flood} for flooding, {Refused} connections; {Memory} MiB")]
+        "people: {People}, rooms: {Rooms}, connections: {Connections}, messages in {Seconds} s: {Messages}, "
+        + "refused since the start: {Flood} for flooding, {Refused} connections; memory: {Memory} MiB")]
     internal static partial void Status(
-        ILogger logger, long people, long rooms, int connections, long messages, double seconds, long flood, long refused, double memory);
+        ILogger logger, long people, long rooms, int connections, double seconds, long messages, long flood, long refused, double memory);
 }

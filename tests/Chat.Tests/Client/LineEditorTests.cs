@@ -63,11 +63,27 @@ public sealed class LineEditorTests
     public void A_long_line_is_shown_in_part_and_the_cursor_is_in_it()
     {
         Type("0123456789");
-        Assert.Equal(("6789", 4), _editor.Window(5));
+        Assert.Equal(("6789", 0), _editor.Window(5));
         Type(Home);
-        Assert.Equal(("01234", 0), _editor.Window(5));
+        Assert.Equal(("01234", 5), _editor.Window(5));
         Type(End, Left);
-        Assert.Equal(("56789", 4), _editor.Window(5));
+        Assert.Equal(("56789", 1), _editor.Window(5));
+    }
+
+    [Theory]
+    [InlineData("日本語のテ", 7, 0, "語のテ", 0)]
+    [InlineData("日本語のテ", 8, 0, "語のテ", 0)]
+    [InlineData("日本語のテ", 9, 1, "日本語の", 0)]
+    [InlineData("日本語のテ", 10, 1, "日本語のテ", 2)]
+    [InlineData("日本語のテ", 6, 5, "日本語", 6)]
+    [InlineData("日本語のテ", 5, 5, "日本", 4)]
+    [InlineData("a\U0001F600b", 4, 0, "\U0001F600b", 0)]
+    [InlineData("e\u0301e\u0301e\u0301", 3, 0, "e\u0301e\u0301", 0)]
+    public void The_part_that_is_shown_is_counted_in_columns(string text, int width, int leftPresses, string part, int behind)
+    {
+        Type([text, .. Enumerable.Repeat<object>(Left, leftPresses)]);
+
+        Assert.Equal((part, behind), _editor.Window(width));
     }
 
     private static ConsoleKeyInfo Special(ConsoleKey key) => new('\0', key, false, false, false);

@@ -85,6 +85,54 @@ public sealed class MannersTests
 
         // One each until the room is big; then a notice now and then.
         Assert.InRange(chat.Front.Publishes - before, options.PresenceBatchFrom, options.PresenceBatchFrom + 200);
+
+        // What all of them were told together: told one by one, it would be two million notices.
+        int notices = first.Log.Of<Presence>().Length + people.Sum(person => person.Log.Of<Presence>().Length);
+        Assert.InRange(notices, People, People * People / 20);
+    }
+
+    [Fact]
+    public async Task Whoever_comes_and_goes_for_ever_is_refused_and_whoever_comes_back_to_all_rooms_is_not()
+    {
+        await using var chat = new TestChat(new ChatOptions { FloodBurst = 3, MaxRoomsPerSession = 10 });
+        TestPerson ada = await chat.Person("ada");
+
+        for (ulong room = 0; room < 10; room++)
+        {
+            ulong id = room + 10;
+            ada.Do(session => session.Join(id, $"room{id}"));
+        }
+
+        for (ulong room = 0; room < 4; room++)
+        {
+            ulong id = room + 10;
+            ada.Do(session => session.Leave(id + 100, $"room{id}"));
+        }
+
+        Refused refused = await ada.Log.Hears<Refused>();
+        await NetPoll.Tests.Eventually.Equal("rooms joined", 10, () => ada.Log.Of<Joined>().Length);
+        await NetPoll.Tests.Eventually.Equal("rooms left", 3, () => ada.Log.Of<Left>().Length);
+        Assert.Equal((113UL, RefusalReason.TooFast), (refused.RequestId, refused.Reason));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(50)]
+    public async Task Whoever_is_away_is_away_in_the_rooms_that_they_come_to_as_well(int batchFrom)
+    {
+        await using var chat = new TestChat(new ChatOptions { PresenceBatchFrom = batchFrom, PresenceInterval = TimeSpan.FromMilliseconds(10) });
+        TestPerson ada = await chat.PersonIn("lobby", "ada");
+        TestPerson bob = await chat.Person("bob");
+
+        bob.Do(session => session.SetAway(5, "at lunch"));
+        bob.Do(session => session.Join(6, "lobby"));
+
+        Assert.Equal(["bob"], (await bob.Log.Hears<Joined>()).Away);
+        Assert.Equal(["bob"], (await ada.Log.Hears<Presence>(presence => presence.Arrived.Contains("bob"))).Away);
+        bob.Do(session => session.SetAway(7, null));
+        bob.Do(session => session.Join(8, "attic"));
+        Assert.Equal(["bob"], (await ada.Log.Hears<Presence>(presence => presence.Back.Count > 0)).Back);
+        Assert.Empty((await bob.Log.Hears<Joined>(joined => joined.Room == "attic")).Away);
     }
 
     [Fact]

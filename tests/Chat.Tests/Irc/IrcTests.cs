@@ -64,39 +64,64 @@ public sealed class IrcTests
     {
         (string Command, string Answer)[] expected =
         [
+            ("PING", " 409 ada "),
             ("NICK", " 431 ada "),
             ("NICK bob", " 433 ada bob "),
             ("NICK -x-", " 432 ada -x- "),
             ("USER x 0 * :x", " 462 ada "),
             ("JOIN", " 461 ada JOIN "),
+            ("PASS x", " 462 ada "),
             ("JOIN lobby", " 403 ada lobby "),
+            ("JOIN 0", " 403 ada 0 "),
             ("JOIN #two!words", " 403 ada #two!words "),
+            ($"JOIN #{new string('x', 65)}", " 403 ada #xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx... :the room name"),
+            ("PART", " 461 ada PART "),
+            ("PART lobby", " 403 ada lobby "),
             ("PART #attic", " 442 ada #attic "),
             ("PRIVMSG", " 411 ada "),
+            ("PRIVMSG , :x", " 411 ada "),
             ("PRIVMSG bob", " 412 ada "),
             ("PRIVMSG nobody :x", " 401 ada nobody "),
             ("PRIVMSG #attic :x", " 404 ada #attic "),
             ("PRIVMSG a,b,c,d,e :x", " 407 ada e "),
             ("PRIVMSG bob :\u0001VERSION\u0001", " 404 ada bob "),
+            ("TAGMSG #attic", " 421 ada TAGMSG "),
+            ("TOPIC", " 461 ada TOPIC "),
+            ("TOPIC attic", " 403 ada attic "),
             ("TOPIC #attic :x", " 442 ada #attic "),
             ("TOPIC #attic", " 403 ada #attic "),
             ("NAMES #attic", " 366 ada #attic "),
+            ("NAMES attic", " 403 ada attic "),
             ("WHO #attic", " 315 ada #attic "),
+            ("WHO nobody", " 315 ada nobody "),
+            ("WHO *", " 315 ada * "),
+            ("WHOWAS", " 431 ada "),
+            ("WHOWAS nobody", " 406 ada nobody "),
             ("WHOIS nobody", " 401 ada nobody "),
             ("WHOIS", " 431 ada "),
             ("INVITE nobody #lobby", " 401 ada nobody "),
             ("INVITE bob", " 461 ada INVITE "),
+            ("INVITE bob lobby", " 403 ada lobby "),
+            ("KICK #lobby", " 461 ada KICK "),
+            ("KICK lobby bob", " 403 ada lobby "),
             ("KICK #lobby bob", " 482 ada #lobby "),
+            ("MODE", " 461 ada MODE "),
+            ("MODE #attic", " 403 ada #attic "),
+            ("MODE attic", " 502 ada "),
             ("MODE #lobby", " 324 ada #lobby +n"),
             ("MODE #lobby +b", " 368 ada #lobby "),
             ("MODE #lobby +b bob!*@*", " 482 ada #lobby "),
+            ("MODE #lobby +q", " 729 ada #lobby q "),
             ("MODE #lobby +o ada", " 472 ada o "),
             ("MODE ada", " 221 ada +"),
             ("MODE bob", " 502 ada "),
             ("MODE ada +x", " 501 ada "),
             ("OPER ada", " 461 ada OPER "),
             ("OPER ada wrong", " 464 ada "),
+            ("KILL", " 461 ada KILL "),
             ("KILL bob :x", " 481 ada "),
+            ("DIE", " 481 ada "),
+            ("USERHOST", " 461 ada USERHOST "),
             ("MOTD", " 422 ada "),
             ("CAP FOO", " 410 ada FOO "),
             ("FROBNICATE x", " 421 ada FROBNICATE "),
@@ -114,6 +139,56 @@ public sealed class IrcTests
             Assert.True(line?.StartsWith($":chat.local{answer}", StringComparison.Ordinal), $"'{command}' was answered by '{line}', expected '{answer}'");
             await ada.Ask();
         }
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Questions_about_the_server_are_answered()
+    {
+        using var folder = new TemporaryFolder();
+        string motd = Path.Combine(folder.Path, "motd");
+        await File.WriteAllTextAsync(motd, "Be kind.", TestContext.Current.CancellationToken);
+        await using ServerProcess server = await Start("--motd", motd, "--irc-name", "irc.example");
+        using IrcPeer ada = await IrcPeer.Connect(server.IrcPort);
+        await ada.Send("NICK ada", "USER ada 0 * :x");
+        await ada.Reads(" 376 ");
+
+        await ada.Send("LUSERS");
+        Assert.Equal(
+            [":irc.example 251 ada :There are 1 users and 0 invisible on 1 servers", ":irc.example 254 ada 0 :channels formed",
+                ":irc.example 255 ada :I have 1 clients and 0 servers"],
+            await ada.ReadsUpTo(" 255 "));
+        await ada.Send("MOTD");
+        Assert.Equal(
+            [":irc.example 375 ada :- irc.example Message of the day -", ":irc.example 372 ada :- Be kind.", ":irc.example 376 ada :End of /MOTD command"],
+            await ada.ReadsUpTo(" 376 "));
+        await ada.Send("VERSION");
+        Assert.Matches(@"^:irc\.example 351 ada \S+ irc\.example :", await ada.Reads(" 351 "));
+        await ada.Send("TIME");
+        Assert.Matches(@"^:irc\.example 391 ada irc\.example :\d{4}-\d\d-\d\dT", await ada.Reads(" 391 "));
+        await ada.Send("PING a b");
+        Assert.Equal(":irc.example PONG irc.example :a", await ada.Read());
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Names_and_channels_are_the_same_in_whatever_case()
+    {
+        await using ServerProcess server = await Start();
+        using IrcPeer ada = await IrcPeer.InChannel(server.IrcPort, "Ada[x]", "#lobby");
+        using IrcPeer bob = await IrcPeer.Named(server.IrcPort, "bob");
+
+        // CASEMAPPING=ascii: '[' and '{' are two characters, as they are for the rest of the world.
+        await bob.Send("NICK ADA[X]");
+        Assert.StartsWith(":chat.local 433 bob ADA[X] ", await bob.Read(), StringComparison.Ordinal);
+        await bob.Send("NICK ada{x}");
+        Assert.Equal(":bob!bob@chat NICK ada{x}", await bob.Read());
+        await bob.Send("JOIN #LOBBY");
+        Assert.Equal(
+            [":ada{x}!ada{x}@chat JOIN #lobby", ":chat.local 353 ada{x} = #lobby :Ada[x] ada{x}", ":chat.local 366 ada{x} #lobby :End of /NAMES list"],
+            await bob.ReadsUpTo(" 366 "));
+        await bob.Send("PRIVMSG aDA[X] :psst", "PRIVMSG #Lobby :hello");
+
+        Assert.Equal(":ada{x}!ada{x}@chat PRIVMSG Ada[x] :psst", await ada.Reads("psst"));
+        Assert.Equal(":ada{x}!ada{x}@chat PRIVMSG #lobby :hello", await ada.Reads("hello"));
     }
 
     [Fact(Timeout = Limit)]
@@ -148,7 +223,7 @@ public sealed class IrcTests
         await ada.Reads(" 422 ");
         await ada.Send("JOIN #lobby");
         await ada.Reads(" 366 ");
-        await ada.Send("PRIVMSG #lobby :one");
+        await ada.Send("@+typing=active TAGMSG #lobby", "PRIVMSG #lobby :one");
         string echo = await ada.Reads("PRIVMSG #lobby");
         await ada.Send("PRIVMSG plain :two");
         string privateEcho = await ada.Reads("PRIVMSG plain");
@@ -260,6 +335,10 @@ public sealed class IrcTests
         Message message = (await bob.Read(static frame => frame.Message is not null)).Message;
 
         Assert.Equal(text, heard);
+        using IrcPeer timed = await IrcPeer.InChannel(server.IrcPort, "timed", "#lobby", "server-time message-tags");
+        List<string> replayed = [await timed.Reads("PRIVMSG"), await timed.Reads("PRIVMSG")];
+        Assert.Matches("^@time=[^ ;]+;msgid=lobby-1 :bob!", replayed[0]);
+        Assert.Matches("^@time=[^ ;]+ :bob!", replayed[1]);
         Assert.Equal("red bold and plain", message.Text);
     }
 
@@ -270,14 +349,20 @@ public sealed class IrcTests
         using IrcPeer ada = await IrcPeer.InChannel(server.IrcPort, "ada", "#lobby");
         using ChatPeer bob = await ChatPeer.InRoom(server.Port, "bob", "lobby");
 
-        await ada.Send($"PRIVMSG #lobby :{new string('x', 600)}");
-        Assert.StartsWith(":chat.local 417 ada ", await ada.Reads(" 417 "), StringComparison.Ordinal);
+        await ada.Send($"PRIVMSG #lobby :{new string('x', 510 - 16)}");
+        Assert.Equal(510 - 16, (await bob.Read(static frame => frame.Message is not null)).Message.Text.Length);
+        await ada.Send($"PRIVMSG #lobby :{new string('x', 511 - 16)}");
+        Assert.Equal(":chat.local 417 ada :A line of 511 bytes exceeds the limit of 510", await ada.Reads(" 417 "));
+        await ada.Send($"@+x={new string('x', 4096 - 5)} PRIVMSG #lobby :tagged");
+        Assert.Equal("tagged", (await bob.Read(static frame => frame.Message is not null)).Message.Text);
+        await ada.Send($"@+x={new string('x', 4097 - 5)} PRIVMSG #lobby :tagged");
+        Assert.Equal(":chat.local 417 ada :Tags of 4097 bytes exceed the limit of 4096", await ada.Reads(" 417 "));
         await ada.SendBytes([.. "PRIVMSG #lobby :"u8, 0xff, 0xfe, (byte)'x', 13, 10]);
         Message message = (await bob.Read(static frame => frame.Message is not null)).Message;
-        await ada.SendBytes(new byte[9000]);
+        await ada.SendBytes(new byte[20_000]);
 
         Assert.Equal("\ufffd\ufffdx", message.Text);
-        Assert.StartsWith("ERROR :Closing link: (ada) [", await ada.Reads("ERROR"), StringComparison.Ordinal);
+        Assert.Matches(@"^ERROR :Closing link: \(ada\) \[a line of \d+ bytes or more exceeds the limit of 9212, tags included\]$", await ada.Reads("ERROR"));
     }
 
     [Fact(Timeout = Limit)]

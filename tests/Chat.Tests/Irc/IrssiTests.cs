@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Chat.Protocol;
 using Chat.Tests.Support;
 using NetPoll.Tests;
@@ -13,7 +12,7 @@ public sealed class IrssiTests
     [Fact(Timeout = Limit)]
     public async Task Irssi_joins_sees_the_history_talks_and_hears()
     {
-        Assert.SkipUnless(IsInstalled("irssi") && IsInstalled("script"), "irssi or script is not installed: apt-get install irssi bsdutils");
+        Terminal.Needs("irssi", "script");
         using var folder = new TemporaryFolder();
         await using ServerProcess server = await ServerProcess.Start("--irc-port", "0");
         using ChatPeer bob = await ChatPeer.InRoom(server.Port, "bob", "lobby");
@@ -48,18 +47,14 @@ public sealed class IrssiTests
         Assert.Equal(("ada", "psst"), (psst.From, psst.Text));
         Assert.Equal(["countess"], went.Departed);
         Assert.Equal(["good night"], went.Reasons);
-        await irssi.Ends();
+        Assert.Equal(0, await irssi.Ends());
     }
 
-    private static bool IsInstalled(string program)
-        => Environment.GetEnvironmentVariable("PATH")!.Split(':').Any(folder => File.Exists(Path.Combine(folder, program)));
-
-    /// <summary>The program in a terminal of its own; it writes what it shows of a channel into a log.</summary>
+    /// <summary>The program in a terminal; it writes what it shows of a channel into a log.</summary>
     private sealed class Irssi : IAsyncDisposable
     {
         private readonly string _folder;
-        private readonly Process _process;
-        private readonly Task _reading;
+        private readonly Terminal _terminal;
 
         public Irssi(string folder, int port)
         {
@@ -68,40 +63,16 @@ public sealed class IrssiTests
                 settings = { core = { real_name = "Ada"; user_name = "ada"; nick = "ada"; };
                   "fe-common/core" = { autolog = "yes"; autolog_path = "{{folder}}/$0.log"; autolog_level = "all"; }; };
                 """);
-            string irssi = $"stty rows 24 cols 100; exec irssi --home={folder} -c 127.0.0.1 -p {port} -n ada";
-            _process = Process.Start(new ProcessStartInfo("script", ["-q", "-c", irssi, "/dev/null"])
-            {
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-                Environment = { ["TERM"] = "vt100", ["LANG"] = "C.UTF-8", ["LC_ALL"] = "C.UTF-8" },
-            })!;
-
-            // A terminal whose output nobody takes stops.
-            _reading = _process.StandardOutput.ReadToEndAsync();
+            _terminal = new Terminal($"irssi --home={folder} -c 127.0.0.1 -p {port} -n ada", columns: 100);
         }
 
-        public async Task Type(string line)
-        {
-            await _process.StandardInput.WriteAsync(line + "\r");
-            await _process.StandardInput.FlushAsync();
-        }
+        public Task Type(string line) => _terminal.Type(line);
 
         public Task Logs(string text) => Eventually.True($"'{text}' in irssi's log", () => Log().Contains(text, StringComparison.Ordinal));
 
-        public Task Ends() => _process.WaitForExitAsync(TestContext.Current.CancellationToken)
-            .WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        public Task<int> Ends() => _terminal.Ends();
 
-        public async ValueTask DisposeAsync()
-        {
-            if (!_process.HasExited)
-            {
-                _process.Kill(entireProcessTree: true);
-            }
-
-            await _process.WaitForExitAsync(CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30), CancellationToken.None);
-            await _reading;
-            _process.Dispose();
-        }
+        public ValueTask DisposeAsync() => _terminal.DisposeAsync();
 
         private string Log()
         {

@@ -62,7 +62,7 @@ public sealed partial class OtherLanguagesTests
     [Fact]
     public void The_bytes_in_the_documentation_are_those_of_the_protocol()
     {
-        string page = File.ReadAllText(Path.Combine(Repository, "docs", "chat-protocol.md"));
+        string page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "chat-protocol.md"));
         var hello = new ClientFrame { Id = 1, Hello = new Hello { ProtocolVersion = 1, Name = "ada" } };
         var say = new ClientFrame { Id = 3, Say = new Say { Room = "lobby", Text = "hi", MessageId = "7f3a" } };
         var said = new ServerFrame { ReplyTo = 3, Said = new Said { Room = "lobby", Sequence = 42, TimeUnixMilliseconds = 1_767_323_045_000 } };
@@ -75,28 +75,14 @@ public sealed partial class OtherLanguagesTests
     [Fact]
     public void Every_error_code_is_in_the_documentation()
     {
-        string page = File.ReadAllText(Path.Combine(Repository, "docs", "chat-protocol.md"));
+        string page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "chat-protocol.md"));
 
         Assert.All(
             Enum.GetValues<ErrorCode>().Where(code => code != ErrorCode.Unspecified),
             code => Assert.Matches($@"\| {(int)code} \|", page));
     }
 
-    private static string Repository
-    {
-        get
-        {
-            string folder = AppContext.BaseDirectory;
-            while (!File.Exists(Path.Combine(folder, "NetPollActors.sln")))
-            {
-                folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("The tests do not run in their repository.");
-            }
-
-            return folder;
-        }
-    }
-
-    private static string Script => Path.Combine(Repository, "tests", "Chat.Tests", "Python", "chat_client.py");
+    private static string Script => Path.Combine(Repository.Root, "tests", "Chat.Tests", "Python", "chat_client.py");
 
     private static string Hex(byte[] bytes) => Convert.ToHexStringLower(bytes);
 

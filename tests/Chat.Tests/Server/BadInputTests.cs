@@ -1,6 +1,8 @@
 using System.Text;
 using Chat.Protocol;
 using Chat.Tests.Support;
+using Google.Protobuf;
+using NetPoll.Tests;
 
 namespace Chat.Tests.Server;
 
@@ -65,6 +67,38 @@ public sealed class BadInputTests
         await bystanders.TalkOn();
     }
 
+    /// <summary><c>NETPOLL_STRESS=20</c> sends twenty times as much.</summary>
+    [Fact(Timeout = 600_000)]
+    public async Task Frames_with_random_changes_are_answered_or_end_their_own_connection_only()
+    {
+        var random = new Random(Seed.Next());
+        await using ServerProcess server = await ServerProcess.Start();
+        await using BystanderPair bystanders = await BystanderPair.Start(server.Port);
+        for (int client = StressScale.Rounds(200); client > 0; client--)
+        {
+            using ChatPeer peer = random.Next(3) == 0 ? await ChatPeer.Connect(server.Port) : await ChatPeer.Named(server.Port, $"g{client}");
+            for (int frame = 0; frame < 10; frame++)
+            {
+                byte[] bytes = Frame(random).ToByteArray();
+                for (int change = random.Next(4); change > 0; change--)
+                {
+                    bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
+                }
+
+                // The length is right, so that the next one is a frame again.
+                await peer.SendBytes((byte[])[(byte)(bytes.Length | 0x80), (byte)(bytes.Length >> 7), .. bytes]);
+            }
+
+            await peer.SendBytes(new ClientFrame { Id = ulong.MaxValue, Quit = new Quit() }.ToFrame());
+            Assert.NotEmpty(await peer.ReadGoodbye());
+        }
+
+        using ChatPeer next = await ChatPeer.InRoom(server.Port, "next", "lobby");
+        await bystanders.TalkOn();
+        Assert.DoesNotContain(server.Program.Output, static line => line.Contains(" fail: ", StringComparison.Ordinal));
+        Assert.Empty(server.Program.Error);
+    }
+
     [Fact(Timeout = Limit)]
     public async Task A_frame_of_exactly_the_limit_is_taken()
     {
@@ -79,5 +113,52 @@ public sealed class BadInputTests
         ServerFrame answer = await peer.Read(static frame => frame.ReplyTo == 1 << 14);
         Assert.Equal(ErrorCode.InvalidRoom, answer.Error.Code);
         Assert.Equal(ServerFrame.BodyOneofCase.Pong, (await peer.Request(new ClientFrame { Ping = new Ping { Token = 7 } })).BodyCase);
+    }
+
+    private static ClientFrame Frame(Random random)
+    {
+        string word = random.Next(4) switch { 0 => "lobby", 1 => "", 2 => "\u0007", _ => new string('x', random.Next(200)) };
+        var frame = new ClientFrame { Id = (ulong)random.Next(1, 100) };
+        switch (random.Next(12))
+        {
+            case 0:
+                frame.Hello = new Hello { ProtocolVersion = (uint)random.Next(3), Name = word };
+                break;
+            case 1:
+                frame.Join = new Join { Room = word, Since = random.NextInt64(-5, 5), Last = (uint)random.Next() };
+                break;
+            case 2:
+                frame.Leave = new Leave { Room = word, Reason = word };
+                break;
+            case 3:
+                frame.Say = new Say { Room = "lobby", Text = word, Kind = (MessageKind)random.Next(5), MessageId = word };
+                break;
+            case 4:
+                frame.SendPrivate = new SendPrivate { To = word, Text = word, Kind = (MessageKind)random.Next(5) };
+                break;
+            case 5:
+                frame.ReadHistory = new ReadHistory { Room = "lobby", After = random.NextInt64(), Limit = (uint)random.Next() };
+                break;
+            case 6:
+                frame.Moderate = new Moderate { Room = "lobby", Action = (ModerationAction)random.Next(8), Target = word };
+                break;
+            case 7:
+                frame.ChangeName = new ChangeName { Name = word, Password = word };
+                break;
+            case 8:
+                frame.SetAway = new SetAway { Text = word };
+                break;
+            case 9:
+                frame.SetTopic = new SetTopic { Room = "lobby", Topic = word };
+                break;
+            case 10:
+                frame.Register = new Register { Password = word };
+                break;
+            default:
+                frame.WhoIs = new WhoIs { Name = word };
+                break;
+        }
+
+        return frame;
     }
 }

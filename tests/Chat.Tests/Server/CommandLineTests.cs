@@ -1,5 +1,6 @@
 using System.Net;
 using Chat.Server;
+using Chat.Tests.Support;
 using CommandLine = Chat.Server.CommandLine;
 
 namespace Chat.Tests.Server;
@@ -33,6 +34,19 @@ public sealed class CommandLineTests
         options.Validate();
     }
 
+    [Fact]
+    public void Every_option_is_in_the_README()
+    {
+        using var help = new StringWriter();
+        CommandLine.Read(["--help"], TextReader.Null, help, TextWriter.Null);
+        string readme = File.ReadAllText(Path.Combine(Repository.Root, "samples/Chat/README.md"));
+
+        string[] options = [.. help.ToString().Split('\n').Select(line => line.Trim().Split(' ')[0]).Where(word => word.StartsWith("--", StringComparison.Ordinal))];
+
+        Assert.InRange(options.Length, 30, 100);
+        Assert.All(options.Except(["--version"]), option => Assert.Matches($"`{option}[ `]", readme));
+    }
+
     [Theory]
     [InlineData("--port 65536", "chat-server: --port '65536': expected a whole number from 0 to 65535\n")]
     [InlineData("--port x", "chat-server: --port 'x': expected a whole number from 0 to 65535\n")]
@@ -41,9 +55,9 @@ public sealed class CommandLineTests
     [InlineData("--host nowhere", "chat-server: --host 'nowhere': expected an address of this machine, such as 127.0.0.1, or 'any'\n")]
     [InlineData(
         "--prot 7",
-        "chat-server: unknown argument '--prot': expected --host, --port, --irc-port, --irc-name, --irc-history, --data, --motd, --metrics-port, "
-        + "--status-interval, --pollers, --max-connections, --max-connections-per-address, --registration-timeout, --idle-timeout, "
-        + "--drain-timeout, --flood-burst, --flood-rate, --flood-cooldown, --replay, --history-days, --operator, --config, --hash-password or --help\n")]
+        "chat-server: unknown argument '--prot': did you mean '--port'? '--help' tells all options\n")]
+    [InlineData(
+        "--frobnicate", "chat-server: unknown argument '--frobnicate': expected an option; '--help' tells which there are\n")]
     public void An_error_is_one_line_that_names_the_value_and_what_was_expected(string arguments, string expected)
     {
         using var error = new StringWriter();

@@ -33,7 +33,7 @@ public sealed class OperationTests
     }
 
     [Theory]
-    [InlineData("""{ "Chat": { "Prot": 1 } }""", "has 'Prot' in 'Chat': expected Host, Port, IrcPort, ")]
+    [InlineData("""{ "Chat": { "Prot": 1 } }""", "has 'Prot' in 'Chat': did you mean 'Port'? '--help' tells all options")]
     [InlineData("""{ "Chat": { "Port": true } }""", "has for 'Port' true: expected a text, a number, or several of them in []")]
     [InlineData("""{ "Chat": { "Port": "x" } }""", "--port 'x': expected a whole number from 0 to 65535")]
     [InlineData("""{ "Chat": """, "cannot be read: ")]
@@ -111,8 +111,25 @@ public sealed class OperationTests
         });
 
         Assert.Equal((1, 1, 1), (Figure(page, "chat_people"), Figure(page, "chat_rooms"), Figure(page, "chat_connections")));
+        Assert.Contains("service_name=\"chat-server\"", page, StringComparison.Ordinal);
         Assert.Contains("netpoll_", page, StringComparison.Ordinal);
-        await server.Logs("1 people in 1 rooms by 1 connections; ");
+        await server.Logs("people: 1, rooms: 1, connections: 1, messages in 1 s: ");
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task The_log_calls_people_by_the_names_that_they_have()
+    {
+        await using ServerProcess server = await ServerProcess.Start("--irc-port", "0");
+        using ChatPeer ada = await ChatPeer.Named(server.Port, "ada");
+        using IrcPeer bob = await IrcPeer.Named(server.IrcPort, "bob");
+
+        await ada.Request(new ClientFrame { ChangeName = new ChangeName { Name = "countess" } });
+        await bob.Send("NICK robert", "QUIT");
+        ada.Dispose();
+
+        await server.Program.Prints("ada's new name", static line => line.Contains("ada (127.0.0.1:", StringComparison.Ordinal) && line.EndsWith(" is countess now", StringComparison.Ordinal));
+        await server.Logs("countess (127.0.0.1:");
+        await server.Program.Prints("robert's end", static line => line.Contains("robert (127.0.0.1:", StringComparison.Ordinal) && line.EndsWith(" left: Quit", StringComparison.Ordinal));
     }
 
     [Fact(Timeout = Limit)]

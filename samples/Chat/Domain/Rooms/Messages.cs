@@ -11,7 +11,9 @@ public abstract record RoomRequest(Person Person, ulong RequestId, string Room);
 /// <param name="RequestId">Comes back in the answer.</param>
 /// <param name="Room">Where.</param>
 /// <param name="Replay">Which of the messages that were said before are told with the answer.</param>
-public sealed record Join(Person Person, ulong RequestId, string Room, Replay Replay = default) : RoomRequest(Person, RequestId, Room);
+/// <param name="IsAway">They are away.</param>
+public sealed record Join(Person Person, ulong RequestId, string Room, Replay Replay = default, bool IsAway = false)
+    : RoomRequest(Person, RequestId, Room);
 
 /// <summary>Leaves the room. Answer: <see cref="Left"/> or <see cref="Refused"/>; the others get <see cref="Presence"/>.</summary>
 public sealed record Leave(Person Person, ulong RequestId, string Room, string? Reason = null) : RoomRequest(Person, RequestId, Room);

@@ -14,10 +14,14 @@ internal sealed class PresenceBatch
     /// <summary>Whether something is still to be told about the name: before more is said of it, the batch must go out.</summary>
     public bool Names(string name) => _names.Contains(name);
 
-    public void Arrive(string name)
+    public void Arrive(string name, bool isAway)
     {
         _names.Add(name);
         _arrived.Add(name);
+        if (isAway)
+        {
+            _away.Add(name);
+        }
     }
 
     public void Depart(Departure departure)

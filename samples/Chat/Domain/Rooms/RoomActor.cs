@@ -237,7 +237,7 @@ internal sealed class RoomActor : IActor, IDisposable
         {
             // The safety net for a session that ends without a word: it would stay in everybody's list of members for ever.
             context.Watch(person.Session);
-            _crowd.Enter(person);
+            _crowd.Enter(person, join.IsAway);
             (IReadOnlyList<RoomMessage> messages, Gap? gap) = _log.Take(join.Replay);
             var welcome = new Joined(_room, _log.Sequence, join.RequestId, _crowd.Names)
             {

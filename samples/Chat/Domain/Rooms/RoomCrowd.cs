@@ -47,20 +47,22 @@ internal sealed class RoomCrowd : IDisposable
     {
         Settle(person.Name, sequence);
         _audiences.Join(person, welcome);
+        bool isAway = _members[person.Session].IsAway;
         if (IsBig)
         {
-            _batch.Arrive(person.Name);
+            _batch.Arrive(person.Name, isAway);
         }
         else
         {
-            _audiences.Publish(new Presence(_room, sequence, [person.Name], []), except: person);
+            IReadOnlyList<string> names = [person.Name];
+            _audiences.Publish(new Presence(_room, sequence, names, []) { Away = isAway ? names : [] }, except: person);
         }
     }
 
     /// <summary>Counts somebody in: from now on they are in <see cref="Names"/>. <see cref="Add"/> then tells everybody.</summary>
-    public void Enter(Person person)
+    public void Enter(Person person, bool isAway)
     {
-        _members.Add(person.Session, new Member(person));
+        _members.Add(person.Session, new Member(person) { IsAway = isAway });
         Insert(person.Name);
     }
 

@@ -66,6 +66,9 @@ public sealed class ChatOptions
     /// <summary>How long everything of a session is refused that went beyond: 0 to 1 hour. Default 2 s.</summary>
     public TimeSpan FloodCoolDown { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>Wrong passwords that one connection may try: 1 to 1,000. Default 3.</summary>
+    public int MaxWrongPasswords { get; init; } = 3;
+
     /// <summary>
     /// The names of those who may become operators, each with the hash of their password as <see cref="PasswordHash"/> makes it.
     /// Default none.
@@ -93,6 +96,7 @@ public sealed class ChatOptions
         Check(nameof(PresenceBatchFrom), PresenceBatchFrom, 0, 15_000);
         Check(nameof(PresenceInterval), PresenceInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1), "10 ms to 1 minute");
         Check(nameof(FloodBurst), FloodBurst, 1_000_000);
+        Check(nameof(MaxWrongPasswords), MaxWrongPasswords, 1000);
         if (!(FloodRate >= 0.1 && FloodRate <= 1_000_000))
         {
             throw new ArgumentOutOfRangeException(nameof(FloodRate), FloodRate, $"FloodRate is {FloodRate}; expected 0.1 to 1000000.");

@@ -14,8 +14,6 @@ namespace Chat.Domain;
 /// </remarks>
 public sealed class Session
 {
-    private const int MaxWrongPasswords = 3;
-
     private readonly ChatDomain _chat;
     private readonly PID _self;
     private readonly string _door;
@@ -32,6 +30,7 @@ public sealed class Session
     // Rooms that have yet to tell of the new name.
     private int _renaming;
     private int _wrongPasswords;
+    private bool _isAway;
     private bool _ended;
 
     /// <param name="chat">The chat.</param>
@@ -157,14 +156,15 @@ public sealed class Session
         }
 
         _rooms[name] = requestId;
-        _chat.Rooms.Tell(new Join(Person!, requestId, name, replay));
+        _chat.Rooms.Tell(new Join(Person!, requestId, name, replay, _isAway));
         return null;
     }
 
     /// <summary>Leaves a room. Answer: <see cref="Left"/>.</summary>
     public Refused? Leave(ulong requestId, string room, string? reason = null)
     {
-        if (Check(requestId, room, out string name) is { } refused)
+        // Counted, and to come is not: whoever comes back must get into all of their rooms at once, but nobody may come and go for ever.
+        if ((Check(requestId, room, out string name) ?? Spend(requestId, name)) is { } refused)
         {
             return refused;
         }
@@ -268,6 +268,7 @@ public sealed class Session
             return tooFast;
         }
 
+        _isAway = text is not null;
         _chat.People.Tell(new SetAway(Person, requestId, text));
         foreach (string room in _rooms.Keys)
         {
@@ -537,7 +538,7 @@ public sealed class Session
         _ => null,
     };
 
-    private Refused? TooManyWrong(ulong requestId) => _wrongPasswords < MaxWrongPasswords ? null
+    private Refused? TooManyWrong(ulong requestId) => _wrongPasswords < _chat.Options.MaxWrongPasswords ? null
         : new Refused(
             requestId, RefusalReason.WrongPassword, $"{_wrongPasswords} passwords were wrong, which is the limit for a connection; connect again");
 

@@ -5,6 +5,11 @@ namespace Chat.Server.Doors;
 /// <summary>The limits of the connections of every door.</summary>
 internal static class ConnectionLimits
 {
+    /// <summary>What those are told who read too little: what waits for them, and when they are cut off.</summary>
+    public static string TooSlow(ServerOptions options, long waitingBytes) =>
+        $"you read too slowly: {waitingBytes} bytes wait for you; you are cut off when it is more than {options.MaxOutputBytes}, "
+        + $"or when you take nothing for {options.WriteTimeout.TotalSeconds} s";
+
     public static ConnectionOptions Of(ServerOptions options) => new()
     {
         MaxOutputBytes = options.MaxOutputBytes,

@@ -75,11 +75,15 @@ internal sealed class IrcAudience : IRoomAudience
 
     private void Settle(Presence presence, Person? except)
     {
+        // Both are in the order of arrival: what is behind a name came later, and who came before was in its owner's list of members.
+        int next = 0;
         foreach (Person newcomer in _newcomers)
         {
-            // Those who came later than this one; the ones before were in the list of members.
-            int own = presence.Arrived.ToList().IndexOf(newcomer.Name);
-            Presence unknown = presence with { Arrived = [.. presence.Arrived.Skip(own + 1)] };
+            while (next < presence.Arrived.Count && presence.Arrived[next++] != newcomer.Name)
+            {
+            }
+
+            Presence unknown = presence with { Arrived = [.. presence.Arrived.Skip(next)] };
             IrcLines lines = _events.ForAll(unknown);
             using SharedPayload? payload = lines.IsEmpty || newcomer.Session.Equals(except?.Session) ? null : SharedPayload.Copy(lines.Bytes);
             _new.Leave(newcomer.Session, payload);

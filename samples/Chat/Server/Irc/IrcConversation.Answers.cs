@@ -34,7 +34,7 @@ internal sealed partial class IrcConversation
                 Refuse(refused);
                 break;
             case PrivateMessage text:
-                Output.AddText(text.From, Name, text.Kind, text.Text, IrcLines.Tags(_capabilities, text.Time, ""));
+                AddPrivate(text.From, Name, text.Kind, text.Text, text.Time);
                 break;
             case PrivateSent sent:
                 Answer(sent);
@@ -73,6 +73,13 @@ internal sealed partial class IrcConversation
         }
     }
 
+    /// <summary>A private message has no id: it is not kept.</summary>
+    private void AddPrivate(string from, string to, MessageKind kind, string text, DateTimeOffset time)
+    {
+        string tags = IrcLines.Tags(_capabilities, time, "");
+        Output.AddText(from, to, kind, text, tags, tags);
+    }
+
     private void Append(IrcLines lines)
     {
         if (!lines.IsEmpty)
@@ -91,7 +98,7 @@ internal sealed partial class IrcConversation
         if (_capabilities.HasFlag(IrcCapabilities.EchoMessage)
             && _requests.Find(sent.RequestId) is { } asked && IrcText.Read(asked.Message[1], asked.Message.Command == "NOTICE") is { } said)
         {
-            Output.AddText(Name, sent.To, said.Kind, said.Text, IrcLines.Tags(_capabilities, sent.Time, ""));
+            AddPrivate(Name, sent.To, said.Kind, said.Text, sent.Time);
         }
     }
 
@@ -207,7 +214,7 @@ internal sealed partial class IrcConversation
     {
         if (_requests.Find(refused.RequestId) is not { } asked)
         {
-            Output.Add($":{_options.ServerName} NOTICE {Name} :{refused.Text}");
+            Tell(refused.Text);
             return;
         }
 
@@ -310,7 +317,7 @@ internal sealed partial class IrcConversation
                 Numeric(263, $"{command} :{refused.Text}");
                 break;
             default:
-                Output.Add($":{_options.ServerName} NOTICE {Name} :{refused.Text}");
+                Tell(refused.Text);
                 break;
         }
     }

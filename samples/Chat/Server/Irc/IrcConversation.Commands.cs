@@ -48,7 +48,7 @@ internal sealed partial class IrcConversation
                 Join(message);
                 break;
             case "PART":
-                foreach (string channel in message[0].Split(','))
+                foreach (string channel in Targets(message))
                 {
                     InRoom(message, channel, (id, room) => Session.Leave(id, room, message[1]));
                 }
@@ -86,6 +86,9 @@ internal sealed partial class IrcConversation
 
                 Ask(message, whom, id => Session.WhoIs(id, whom), IrcQuestion.WhoIs);
                 break;
+            case "WHOWAS" when message[0].Length == 0:
+                Numeric(431, ":No nickname given");
+                break;
             case "WHOWAS":
                 Numeric(406, $"{Word(message[0])} :There was no such nickname");
                 Numeric(369, $"{Word(message[0])} :End of WHOWAS");
@@ -119,6 +122,9 @@ internal sealed partial class IrcConversation
                 break;
             case "DIE":
                 Ask(message, "", Session.Drain);
+                break;
+            case "TAGMSG" when _capabilities.HasFlag(IrcCapabilities.MessageTags):
+                // Nothing but tags, none of which is passed on (CLIENTTAGDENY).
                 break;
             case "MOTD":
                 MessageOfTheDay();
@@ -159,7 +165,7 @@ internal sealed partial class IrcConversation
             return;
         }
 
-        foreach (string channel in message[0].Split(','))
+        foreach (string channel in Targets(message))
         {
             InRoom(message, channel, (id, room) => Session.Join(id, room, new Replay(_options.HistoryOnJoin)));
         }
@@ -168,7 +174,7 @@ internal sealed partial class IrcConversation
     private void Speak(IrcMessage message)
     {
         bool isNotice = message.Command == "NOTICE";
-        string[] targets = message[0].Split(',', StringSplitOptions.RemoveEmptyEntries);
+        string[] targets = Targets(message);
         if (targets.Length == 0 && !isNotice)
         {
             Numeric(411, $":No recipient given ({message.Command})");
@@ -209,6 +215,8 @@ internal sealed partial class IrcConversation
             Ask(message, target, id => Session.SendPrivate(id, target, text, kind));
         }
     }
+
+    private static string[] Targets(IrcMessage message) => message[0].Split(',', StringSplitOptions.RemoveEmptyEntries);
 
     private void Account(IrcMessage message, string text)
     {
@@ -262,7 +270,7 @@ internal sealed partial class IrcConversation
         string mask = message[2];
         if (change.Length == 0)
         {
-            Numeric(324, $"{Word(target)} +n");
+            InRoom(message, target, Session.Who, IrcQuestion.Mode);
         }
         else if (mask.Length == 0 && change.TrimStart('+') is "b" or "q")
         {

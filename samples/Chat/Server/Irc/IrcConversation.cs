@@ -66,6 +66,9 @@ internal sealed partial class IrcConversation
             case "CAP":
                 Negotiate(message);
                 break;
+            case "PING" when message[0].Length == 0:
+                Numeric(409, ":No origin specified");
+                break;
             case "PING":
                 Output.Add($":{_options.ServerName} PONG {_options.ServerName} :{message[0]}");
                 break;
@@ -90,6 +93,12 @@ internal sealed partial class IrcConversation
                 break;
         }
     }
+
+    /// <summary>Something that the client is to read, and that is no answer.</summary>
+    public void Tell(string text) => Output.Add($":{_options.ServerName} NOTICE {Name} :{text}");
+
+    /// <summary>Answers a line that is too long to be looked at.</summary>
+    public void RefuseLine(string why) => Numeric(417, $":{why}");
 
     /// <summary>Ends the conversation: leaves everything, and says why.</summary>
     /// <param name="reason">For those who stay; may be empty.</param>
@@ -204,14 +213,14 @@ internal sealed partial class IrcConversation
             + ":are supported by this server");
         Numeric(5, $"CHANLIMIT=#:{limits.MaxRoomsPerSession} MODES=1 MAXTARGETS={MaxTargets} "
             + $"TARGMAX=JOIN:,PART:,PRIVMSG:{MaxTargets},NOTICE:{MaxTargets},KICK:1,WHOIS:1,NAMES:1 KICKLEN={KickBytes} AWAYLEN={KickBytes} "
-            + "UTF8ONLY SAFELIST :are supported by this server");
+            + "CLIENTTAGDENY=* UTF8ONLY SAFELIST :are supported by this server");
         Users();
         MessageOfTheDay();
     }
 
     private void Users()
     {
-        Numeric(251, $":There are {_chat.Figures.People} users on 1 server");
+        Numeric(251, $":There are {_chat.Figures.People} users and 0 invisible on 1 servers");
         Numeric(254, $"{_chat.Figures.Rooms} :channels formed");
         Numeric(255, $":I have {_chat.Figures.People} clients and 0 servers");
     }

@@ -95,7 +95,8 @@ internal sealed class IrcLines
     /// <param name="kind">How it is meant.</param>
     /// <param name="text">What.</param>
     /// <param name="tags">The first line's.</param>
-    public void AddText(string from, string target, MessageKind kind, string text, string tags)
+    /// <param name="furtherTags">Those of the lines behind it: an id belongs to one line only, but the time is that of all.</param>
+    public void AddText(string from, string target, MessageKind kind, string text, string tags, string furtherTags)
     {
         string command = kind == MessageKind.Notice ? "NOTICE" : "PRIVMSG";
         (string before, string after) = kind == MessageKind.Action ? ("\u0001ACTION ", "\u0001") : ("", "");
@@ -106,7 +107,7 @@ internal sealed class IrcLines
             int length = Fitting(text.AsSpan(at), room);
             Add(tags, $"{start}{text.AsSpan(at, length)}{after}");
             at += length;
-            tags = "";
+            tags = furtherTags;
         }
     }
 

@@ -6,6 +6,7 @@ internal enum IrcQuestion
     Names,
     Who,
     Topic,
+    Mode,
     WhoIs,
     UserHost,
     Other,

@@ -92,6 +92,9 @@ internal sealed class IrcRoomEvents
 
                 lines.Add($":{_server} 315 {name} {channel} :End of /WHO list");
                 break;
+            case IrcQuestion.Mode:
+                lines.Add($":{_server} 324 {name} {channel} +n");
+                break;
             case IrcQuestion.Topic when members.Topic is { } topic:
                 AddTopic(lines, name, channel, topic);
                 break;
@@ -135,8 +138,13 @@ internal sealed class IrcRoomEvents
 
     private void AddMessage(IrcLines lines, RoomMessage message)
     {
-        string tags = IrcLines.Tags(_capabilities, message.Time, $"{message.Room}-{message.Sequence}");
-        lines.AddText(message.From, IrcLines.Channel(message.Room), message.Kind, message.Text, tags);
+        lines.AddText(
+            message.From,
+            IrcLines.Channel(message.Room),
+            message.Kind,
+            message.Text,
+            IrcLines.Tags(_capabilities, message.Time, $"{message.Room}-{message.Sequence}"),
+            IrcLines.Tags(_capabilities, message.Time, ""));
     }
 
     /// <summary>

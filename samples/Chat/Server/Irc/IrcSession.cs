@@ -14,8 +14,11 @@ namespace Chat.Server.Irc;
 /// </remarks>
 internal sealed class IrcSession : LineConnectionActor
 {
-    // The tags that a client may send before its line.
+    /// <summary>Bytes of the tags that a client may send before its line, with the '@' and the blank.</summary>
     private const int MaxTagBytes = 4096;
+
+    /// <summary>Bytes of tags and line that are read at all: whoever sends more is not answered any more, but sent away.</summary>
+    private const int MaxLineBytes = 2 * (MaxTagBytes + IrcLines.MaxBytes);
 
     private readonly ChatDomain _chat;
     private readonly ServerOptions _options;
@@ -31,7 +34,7 @@ internal sealed class IrcSession : LineConnectionActor
     private bool _isPinged;
 
     public IrcSession(ChatDomain chat, ServerOptions options, IrcOptions irc, Admission admission, ILogger logger)
-        : base(MaxTagBytes + IrcLines.MaxBytes)
+        : base(MaxLineBytes)
     {
         _chat = chat;
         _options = options;
@@ -58,14 +61,21 @@ internal sealed class IrcSession : LineConnectionActor
     protected override Task OnLine(ReadOnlySpan<byte> line)
     {
         _isPinged = false;
-        ReadOnlySpan<byte> untagged = line.StartsWith("@"u8) && line.IndexOf((byte)' ') is >= 0 and int end ? line[(end + 1)..] : line;
-        if (untagged.Length > IrcLines.MaxBytes)
+        int tags = line.StartsWith("@"u8) ? line.IndexOf((byte)' ') + 1 : 0;
+        int untagged = line.Length - tags;
+        if (tags > MaxTagBytes)
         {
-            Send(Encoding.UTF8.GetBytes($":{_irc.ServerName} 417 {_name} :A line of {untagged.Length} bytes exceeds the limit of {IrcLines.MaxBytes}\r\n"));
-            return Task.CompletedTask;
+            _conversation!.RefuseLine($"Tags of {tags} bytes exceed the limit of {MaxTagBytes}");
+        }
+        else if (untagged > IrcLines.MaxBytes)
+        {
+            _conversation!.RefuseLine($"A line of {untagged} bytes exceeds the limit of {IrcLines.MaxBytes}");
+        }
+        else
+        {
+            _conversation!.Take(Encoding.UTF8.GetString(line[tags..]));
         }
 
-        _conversation!.Take(Encoding.UTF8.GetString(line));
         Flush();
         return Task.CompletedTask;
     }
@@ -86,12 +96,23 @@ internal sealed class IrcSession : LineConnectionActor
             IdleTimeout = _options.IdleTimeout / 2;
             Log.CameIn(_logger, _name, RemoteEndPoint, "IRC");
         }
+        else if (message is NameChanged changed)
+        {
+            Log.Renamed(_logger, _name, RemoteEndPoint, changed.Person.Name);
+            _name = changed.Person.Name;
+        }
 
         Flush();
         return Task.CompletedTask;
     }
 
-    protected override void OnFrameError(Exception exception) => End(exception.Message, CloseReason.Error);
+    protected override void OnFrameError(Exception exception)
+    {
+        string why = exception is FrameTooLargeException tooLarge
+            ? $"a line of {tooLarge.Size} bytes or more exceeds the limit of {tooLarge.Limit}, tags included"
+            : exception.Message;
+        End(why, CloseReason.Error);
+    }
 
     protected override void OnDeadline(DeadlineKind kind)
     {
@@ -125,6 +146,13 @@ internal sealed class IrcSession : LineConnectionActor
         // Now, not when the last byte is sent: the name is free as soon as its owner is gone.
         _conversation!.Leave("the connection was closed");
         base.OnPeerClosed();
+    }
+
+    /// <summary>It reads too little: a last word that it may still see, long before it is cut off.</summary>
+    protected override void OnWritesSuspended()
+    {
+        _conversation!.Tell(ConnectionLimits.TooSlow(_options, OutputBytes));
+        Flush();
     }
 
     protected override void OnShutdown() => End("the server stops", CloseReason.Shutdown);

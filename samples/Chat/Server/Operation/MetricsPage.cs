@@ -4,6 +4,7 @@ using Chat.Domain;
 using Chat.Server.Doors;
 using OpenTelemetry;
 using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
 
 namespace Chat.Server.Operation;
 
@@ -35,6 +36,7 @@ internal sealed class MetricsPage : IDisposable
         try
         {
             MeterProvider provider = Sdk.CreateMeterProviderBuilder()
+                .ConfigureResource(static resource => resource.AddService("chat-server"))
                 .AddMeter(MeterName, "NetPoll.Core", "NetPoll.Actors", "System.Runtime")
                 .AddPrometheusHttpListener(options =>
                 {

@@ -30,7 +30,7 @@ internal sealed class StatusLine : IAsyncDisposable
             long stored = figures.MessagesStored;
             double memory = Environment.WorkingSet / (1024.0 * 1024);
             Log.Status(
-                logger, figures.People, figures.Rooms, admission.Total, stored - before, interval.TotalSeconds, figures.FloodRefusals,
+                logger, figures.People, figures.Rooms, admission.Total, interval.TotalSeconds, stored - before, figures.FloodRefusals,
                 admission.Refused, Math.Round(memory));
             before = stored;
         }

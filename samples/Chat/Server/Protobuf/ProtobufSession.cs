@@ -99,6 +99,11 @@ internal sealed class ProtobufSession : ProtobufConnectionActor<ClientFrame>
             IdleTimeout = _options.IdleTimeout / 2;
             Log.CameIn(_logger, name, RemoteEndPoint, _client);
         }
+        else if (message is Domain.NameChanged changed)
+        {
+            Log.Renamed(_logger, _name, RemoteEndPoint, changed.Person.Name);
+            _name = changed.Person.Name;
+        }
 
         if (Frames.FromMessage(message, _chat.Options, _options.MessageOfTheDay) is { } frame)
         {
@@ -148,6 +153,10 @@ internal sealed class ProtobufSession : ProtobufConnectionActor<ClientFrame>
         _session!.End("the connection was closed");
         base.OnPeerClosed();
     }
+
+    /// <summary>It reads too little: a last word that it may still see, long before it is cut off.</summary>
+    protected override void OnWritesSuspended()
+        => Send(new ServerFrame { Notice = new Notice { Text = ConnectionLimits.TooSlow(_options, OutputBytes) } });
 
     protected override void OnShutdown() => End("the server stops", CloseReason.Shutdown);
 
