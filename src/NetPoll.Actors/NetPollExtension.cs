@@ -110,7 +110,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     }
 
     /// <summary>Begins to listen; every connection gets an actor of its own.</summary>
-    /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; its connections' PIDs are numbered below it.</param>
+    /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; those of its connections are this, a slash and a number.</param>
     /// <param name="endPoint">The address; port 0 lets the system choose.</param>
     /// <param name="factory">Makes the actor of a connection, on the connection's poller's thread: it must not block.</param>
     /// <param name="options">Null for the defaults.</param>
@@ -127,7 +127,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     /// The actor: constructor parameters are services. The scope lives as long as the connection, and is disposed on the connection's poller
     /// after the actor has stopped. A shutdown that drains waits for that.
     /// </typeparam>
-    /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; its connections' PIDs are numbered below it.</param>
+    /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; those of its connections are this, a slash and a number.</param>
     /// <param name="endPoint">The address; port 0 lets the system choose.</param>
     /// <param name="services">Where the scopes come from. Its services are made on pollers' threads: their constructors must not block.</param>
     /// <param name="options">Null for the defaults.</param>
@@ -143,7 +143,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     }
 
     /// <summary>Begins to listen; a plain actor handles the connections, by messages. See <see cref="Connected"/> and <see cref="Write"/>.</summary>
-    /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; its connections' PIDs are numbered below it.</param>
+    /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; those of its connections are this, a slash and a number.</param>
     /// <param name="endPoint">The address; port 0 lets the system choose.</param>
     /// <param name="handler">Gets the events of every connection. When it stops they are reset.</param>
     /// <param name="options">Null for the defaults.</param>
@@ -156,7 +156,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     }
 
     /// <summary>Begins to listen; a plain actor handles each connection, by messages. See <see cref="Connected"/> and <see cref="Write"/>.</summary>
-    /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; its connections' PIDs are numbered below it.</param>
+    /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; those of its connections are this, a slash and a number.</param>
     /// <param name="endPoint">The address; port 0 lets the system choose.</param>
     /// <param name="handlerOf">
     /// Gives the handler of a connection by the connection's PID, perhaps a new actor. On the connection's poller's thread: it must not block.

@@ -388,7 +388,7 @@ public sealed partial class Poller
             }
             else
             {
-                Post(descriptor);
+                Post(descriptor.WheelWork);
             }
         }
     }

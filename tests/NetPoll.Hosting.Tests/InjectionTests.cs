@@ -52,7 +52,7 @@ public sealed class InjectionTests
             services.AddNetPoll().Listen<GrenadeConnection>("grenade", TestHost.AnyPort);
         });
         using Peer peer = await host.ConnectAsync("grenade");
-        string id = await peer.ReceiveTextAsync("netpoll/listener-grenade/1".Length);
+        string id = await peer.ReceiveTextAsync("grenade/1".Length);
         PID connection = PID.FromAddress(host.System.Address, id);
 
         await host.System.Root.StopAsync(connection).Soon();

@@ -9,9 +9,7 @@ namespace NetPoll.Actors.Connections;
 /// </content>
 internal partial class Connection
 {
-    private bool IsBroken => _extras is { Broken: not null };
-
-    private ConnectionExtras Extras => _extras ??= new ConnectionExtras();
+    private bool IsBroken => _cold is { Broken: not null };
 
     // Where nobody reads, after the peer's FIN or while reading is suspended, only an event tells that the peer is gone. A read would not
     // even tell: behind a FIN the system reports the end for ever. A turn only, not while a handler awaits: after it there will be a read.
@@ -52,22 +50,27 @@ internal partial class Connection
             return true;
         }
 
-        if (_phase != ConnectionPhase.Open || _handler is null || _isHandlerBusy || _isReadDeadlineReported || ReasonOf(result) != CloseReason.Reset)
+        if (_phase != ConnectionPhase.Open || _handler is null || _isHandlerBusy || _cold is { IsReadDeadlineReported: true } || ReasonOf(result) != CloseReason.Reset)
         {
             return false;
         }
 
         // Each of its own, since dropping the queue tells those who flush, and they look.
-        Extras.Broken = new BrokenState(ToException(operation, result), OutputBytes + refused);
+        Cold.Broken = new BrokenState(ToException(operation, result), OutputBytes + refused);
         _corkedBytes = 0;
         _isWriteClosed = true;
         _isFinSent = true;
         DropOutput(home);
         _isOutputHigh = false;
         _isSuspended = false;
-        _demand = long.MaxValue;
-        _demandsBytes = false;
+        _cold!.Demand = long.MaxValue;
+        _cold.DemandsBytes = false;
         _hasUnread = true;
         return true;
     }
+
+    /// <summary>What is left to tell of a connection whose peer is gone.</summary>
+    /// <param name="Exception">What the system said.</param>
+    /// <param name="BytesUnsent">Bytes that waited for it.</param>
+    private sealed record BrokenState(Exception Exception, long BytesUnsent);
 }

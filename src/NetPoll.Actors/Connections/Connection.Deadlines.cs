@@ -11,16 +11,12 @@ namespace NetPoll.Actors.Connections;
 /// </content>
 internal partial class Connection
 {
-    private IdleReminder? _idle;
     private long _lastReceived;
-
-    // The handler was told that the read deadline has passed, and neither moved nor cleared it: no bytes until it does.
-    private bool _isReadDeadlineReported;
 
     /// <summary>How long nothing may be received before the handler is told; null for ever. The poller's thread.</summary>
     internal TimeSpan? IdleTimeout
     {
-        get => _idle is { Timeout: > 0 } idle ? TimeSpan.FromTicks(idle.Timeout / 100) : null;
+        get => _cold?.Idle is { Timeout: > 0 } idle ? TimeSpan.FromTicks(idle.Timeout / 100) : null;
         set
         {
             ActorPoller home = CheckThread();
@@ -33,14 +29,14 @@ internal partial class Connection
             if (value is { } timeout && timeout != Timeout.InfiniteTimeSpan)
             {
                 ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(timeout, TimeSpan.Zero);
-                _idle ??= new IdleReminder(this);
-                _idle.Timeout = (long)Math.Min(timeout.Ticks * 100.0, long.MaxValue / 4);
-                RestartIdle(home, _idle);
+                IdleReminder idle = Cold.Idle ??= new IdleReminder(this);
+                idle.Timeout = (long)Math.Min(timeout.Ticks * 100.0, long.MaxValue / 4);
+                RestartIdle(home, idle);
             }
-            else if (_idle is not null)
+            else if (_cold?.Idle is { } idle)
             {
-                _idle.Timeout = 0;
-                home.Poller.Wheel.Cancel(_idle);
+                idle.Timeout = 0;
+                home.Poller.Wheel.Cancel(idle);
             }
         }
     }
@@ -51,7 +47,7 @@ internal partial class Connection
         ActorPoller home = CheckThread();
         if (_phase != ConnectionPhase.Closed)
         {
-            _isReadDeadlineReported = false;
+            _cold?.IsReadDeadlineReported = false;
             home.Poller.SetDeadline(_descriptor, PollMode.Read, deadline);
             TakeATurn(home);
         }
@@ -66,9 +62,9 @@ internal partial class Connection
         }
 
         PollInfo info = _descriptor.Info;
-        if (info.IsReadExpired && !_isReadDeadlineReported && _phase == ConnectionPhase.Open)
+        if (info.IsReadExpired && _cold is not { IsReadDeadlineReported: true } && _phase == ConnectionPhase.Open)
         {
-            _isReadDeadlineReported = true;
+            Cold.IsReadDeadlineReported = true;
             _handler!.DeadlinePassed(DeadlineKind.Read);
         }
 
@@ -77,7 +73,7 @@ internal partial class Connection
             WriteDeadlinePassed();
         }
 
-        if ((signals & ConnectionSignals.IdlePassed) != 0 && _phase <= ConnectionPhase.ReadClosed && _idle is { Timeout: > 0 } idle)
+        if ((signals & ConnectionSignals.IdlePassed) != 0 && _phase <= ConnectionPhase.ReadClosed && _cold?.Idle is { Timeout: > 0 } idle)
         {
             ActorPoller home = Home;
             if (home.Poller.Now >= idle.Due)
@@ -137,24 +133,25 @@ internal partial class Connection
 
     private void StartLinger(ActorPoller home)
     {
-        if (_closing!.Linger is { } begun)
+        ClosingState closing = _cold!.Closing!;
+        if (closing.Linger is { } begun)
         {
             // Begun while the handler awaited.
             home.Poller.Wheel.Cancel(begun);
         }
 
-        _closing.Linger = new Reminder(this, ConnectionSignals.LingerPassed);
-        home.Poller.Wheel.Arm(_closing.Linger, home.Poller.Now + (_owner.ConnectionOptions.LingerTimeout.Ticks * 100));
+        closing.Linger = new Reminder(this, ConnectionSignals.LingerPassed);
+        home.Poller.Wheel.Arm(closing.Linger, home.Poller.Now + (_owner.ConnectionOptions.LingerTimeout.Ticks * 100));
     }
 
     private void CancelTimers(ActorPoller home)
     {
-        if (_idle is not null)
+        if (_cold?.Idle is { } idle)
         {
-            home.Poller.Wheel.Cancel(_idle);
+            home.Poller.Wheel.Cancel(idle);
         }
 
-        if (_closing?.Linger is { } linger)
+        if (_cold?.Closing?.Linger is { } linger)
         {
             home.Poller.Wheel.Cancel(linger);
         }

@@ -93,7 +93,7 @@ internal partial class Connection
         }
 
         FlushTurn(home);
-        return _output is null && _pendingClose is null && !IsBroken;
+        return _output is null && Pending is null && !IsBroken;
     }
 
     /// <summary>As <see cref="TryFlush"/>, and tells the waiter when the system has taken all that was sent until now, or the connection has ended.</summary>
@@ -103,7 +103,7 @@ internal partial class Connection
         {
             waiter.Complete(isSent: true);
         }
-        else if (_output is { } output && _pendingClose is null)
+        else if (_output is { } output && Pending is null)
         {
             output.Add(waiter, BytesSent);
         }
@@ -195,7 +195,7 @@ internal partial class Connection
             _corkedAt = home.WriteScratchUsed;
         }
 
-        return _output is null && _pendingClose is null;
+        return _output is null && Pending is null;
     }
 
     private void Uncork(ActorPoller home)
@@ -210,7 +210,7 @@ internal partial class Connection
 
     private void WriteOrQueue(ActorPoller home, ReadOnlySpan<byte> bytes)
     {
-        if (_output is null && _pendingClose is null && !IsBroken)
+        if (_output is null && Pending is null && !IsBroken)
         {
             IoResult result = _transport.TryWrite(bytes);
             if (result.IsSuccess)
@@ -236,7 +236,7 @@ internal partial class Connection
     // Sends as much as the system takes, and waits for more room if that is not all.
     private void WriteQueued(ActorPoller home)
     {
-        if (_output is not { IsArmed: false } output || _pendingClose is not null || IsBroken)
+        if (_output is not { IsArmed: false } output || Pending is not null || IsBroken)
         {
             return;
         }
@@ -359,7 +359,7 @@ internal partial class Connection
             }
         }
 
-        if (_phase <= ConnectionPhase.ReadClosed && _writing is { } writing && writing.TakeUntold(out DroppedOutput dropped))
+        if (_phase <= ConnectionPhase.ReadClosed && _cold is { } cold && cold.TakeUntold(out DroppedOutput dropped))
         {
             _handler!.OutputDropped(dropped);
         }
@@ -377,7 +377,7 @@ internal partial class Connection
     // Everything is sent: our FIN goes out.
     private void FinishWriting()
     {
-        if (_output is null && _pendingClose is null && !_isFinSent)
+        if (_output is null && Pending is null && !_isFinSent)
         {
             _isFinSent = true;
             _ = _transport.ShutdownWrite();
@@ -390,7 +390,7 @@ internal partial class Connection
         FinishWriting();
         _input.Clear();
         _mustOfferAgain = false;
-        ClosingState closing = _closing!;
+        ClosingState closing = _cold!.Closing!;
         if (closing.IsPeerDone || _owner.ConnectionOptions.LingerTimeout == TimeSpan.Zero)
         {
             RequestClose(closing.Reason, exception: null, reset: false);

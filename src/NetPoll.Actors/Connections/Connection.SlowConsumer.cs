@@ -8,11 +8,6 @@ namespace NetPoll.Actors.Connections;
 /// </content>
 internal partial class Connection
 {
-    private WritingState? _writing;
-
-    /// <summary>What was dropped over the connection's life. The poller's thread.</summary>
-    internal DroppedOutput Dropped => _writing?.Dropped ?? default;
-
     /// <summary>Bytes that the system did not take yet; those that gather in the poller's scratch are not among them.</summary>
     internal long QueuedBytes => _output?.Bytes ?? 0;
 
@@ -84,7 +79,7 @@ internal partial class Connection
 
     private void Refuse(ActorPoller home, int size, bool isPayload, string limit)
     {
-        if (isPayload && _pendingClose is null && _owner.ConnectionOptions.SlowConsumerPolicy != SlowConsumerPolicy.Close)
+        if (isPayload && Pending is null && _owner.ConnectionOptions.SlowConsumerPolicy != SlowConsumerPolicy.Close)
         {
             CountDropped(size);
         }
@@ -96,7 +91,7 @@ internal partial class Connection
 
     private void CountDropped(int length)
     {
-        (_writing ??= new WritingState()).CountDropped(1, length);
+        Cold.CountDropped(1, length);
         Signal(ConnectionSignals.OutputNotice);
     }
 
@@ -112,9 +107,9 @@ internal partial class Connection
     // Bytes that are lost with the end that was asked for, and are not in the queue.
     private void AddUnsent(long bytes)
     {
-        if (_pendingClose is { } pending)
+        if (Pending is { } pending)
         {
-            _pendingClose = pending with { BytesUnsent = pending.BytesUnsent + bytes };
+            Pending = pending with { BytesUnsent = pending.BytesUnsent + bytes };
         }
     }
 }

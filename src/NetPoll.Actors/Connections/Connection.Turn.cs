@@ -20,7 +20,6 @@ internal partial class Connection
     private const int LingerBytes = 1024 * 1024;
 
     private ConnectionInput _input;
-    private ClosingState? _closing;
 
     // We are parked in the read slot, or the signal of it is on its way.
     private bool _isReadArmed;
@@ -37,18 +36,14 @@ internal partial class Connection
     // The handler wants no bytes.
     private bool _isSuspended;
 
-    // What the handler has asked for and not been given, in messages or in bytes; without end unless it gets on demand only.
-    private long _demand = long.MaxValue;
-    private bool _demandsBytes;
-
     /// <summary>Whether the handler should stop taking from the bytes that it was given.</summary>
-    internal bool MustStopTaking => _isHandlerBusy || _isSuspended || _demand == 0 || _phase > ConnectionPhase.ReadClosed || _pendingClose is not null;
+    internal bool MustStopTaking => _isHandlerBusy || _isSuspended || IsDemandMet || _phase > ConnectionPhase.ReadClosed || Pending is not null;
 
     /// <summary>Parks the handler's unfinished task; reading goes on when it has ended. A turn only.</summary>
     internal void ParkHandler(Task task)
     {
         _isHandlerBusy = true;
-        if (_pendingClose is not null)
+        if (Pending is not null)
         {
             CloseWithoutTurn();
         }
@@ -71,8 +66,7 @@ internal partial class Connection
     internal void ResumeReading()
     {
         ActorPoller home = CheckThread();
-        _demandsBytes = false;
-        if (_isSuspended || _demand == 0)
+        if (_isSuspended || IsDemandMet)
         {
             _isSuspended = false;
 
@@ -80,7 +74,8 @@ internal partial class Connection
             TakeATurn(home);
         }
 
-        _demand = long.MaxValue;
+        _cold?.Demand = long.MaxValue;
+        _cold?.DemandsBytes = false;
     }
 
     /// <summary>Delivers so much more, and then nothing until more is demanded. The poller's thread.</summary>
@@ -94,9 +89,10 @@ internal partial class Connection
         }
 
         bool inBytes = unit == DemandUnit.Bytes;
-        long left = _demand == long.MaxValue || inBytes != _demandsBytes ? 0 : _demand;
-        _demandsBytes = inBytes;
-        _demand = count > long.MaxValue - 1 - left ? long.MaxValue - 1 : left + count;
+        ColdState cold = Cold;
+        long left = cold.Demand == long.MaxValue || inBytes != cold.DemandsBytes ? 0 : cold.Demand;
+        cold.DemandsBytes = inBytes;
+        cold.Demand = count > long.MaxValue - 1 - left ? long.MaxValue - 1 : left + count;
         TakeATurn(home);
     }
 
@@ -105,9 +101,9 @@ internal partial class Connection
     {
         _messagesReceived++;
         Home.Traffic.MessagesReceived++;
-        if (_demand != long.MaxValue && !_demandsBytes && _demand > 0)
+        if (_cold is { DemandsBytes: false, Demand: > 0 and < long.MaxValue } cold)
         {
-            _demand--;
+            cold.Demand--;
         }
     }
 
@@ -137,7 +133,7 @@ internal partial class Connection
             return;
         }
 
-        if (_pendingClose is { } pending)
+        if (Pending is { } pending)
         {
             CloseNow(pending.Reason, pending.Exception, pending.Reset);
             return;
@@ -179,7 +175,7 @@ internal partial class Connection
             return;
         }
 
-        if (_pendingClose is not null)
+        if (Pending is not null)
         {
             return;
         }
@@ -225,7 +221,7 @@ internal partial class Connection
         if (_phase == ConnectionPhase.Closing)
         {
             FlushTurn(home);
-            if (_output is null && _pendingClose is null)
+            if (_output is null && Pending is null)
             {
                 FinishSending(home);
             }
@@ -271,7 +267,7 @@ internal partial class Connection
 
     private bool WantsBytes()
     {
-        if (_handler is null || _pendingClose is not null)
+        if (_handler is null || Pending is not null)
         {
             return false;
         }
@@ -281,7 +277,7 @@ internal partial class Connection
             return true;
         }
 
-        return _phase == ConnectionPhase.Open && !_isHandlerBusy && !_isSuspended && _demand > 0 && !_isOutputHigh && !_isReadDeadlineReported;
+        return _phase == ConnectionPhase.Open && !_isHandlerBusy && !_isSuspended && !_isOutputHigh && (_cold is null || _cold.AllowsReading);
     }
 
     // What was read before there was a handler is offered to it when it has started.
@@ -331,9 +327,9 @@ internal partial class Connection
         for (int reads = 0; reads < ReadsPerTurn && budget > 0; reads++)
         {
             Span<byte> target = _input.ReadTarget(home.ReadScratch);
-            if (_demandsBytes && target.Length > _demand)
+            if (_cold is { DemandsBytes: true } cold && target.Length > cold.Demand)
             {
-                target = target[..(int)_demand];
+                target = target[..(int)cold.Demand];
             }
 
             IoResult result = _transport.TryRead(target);
@@ -366,9 +362,9 @@ internal partial class Connection
     private void Deliver(ActorPoller home, Span<byte> read)
     {
         CountReceived(home, read.Length);
-        if (_demandsBytes)
+        if (_cold is { DemandsBytes: true } cold)
         {
-            _demand -= read.Length;
+            cold.Demand -= read.Length;
         }
 
         if (!_handlerCountsMessages)
@@ -406,13 +402,13 @@ internal partial class Connection
 
     private void AfterOffer()
     {
-        if (_phase > ConnectionPhase.ReadClosed || _pendingClose is not null)
+        if (_phase > ConnectionPhase.ReadClosed || Pending is not null)
         {
             // It closed meanwhile, so what it left does not matter any more.
             return;
         }
 
-        _mustOfferAgain = !_input.IsEmpty && (_isHandlerBusy || _isSuspended || _demand == 0);
+        _mustOfferAgain = !_input.IsEmpty && (_isHandlerBusy || _isSuspended || IsDemandMet);
         int most = _owner.ConnectionOptions.MaxInputBytes;
         if (_input.Length > most)
         {
@@ -426,7 +422,7 @@ internal partial class Connection
     private void EndOfInput(IoResult result)
     {
         _hasUnread = false;
-        if (_extras?.Broken is { } broken)
+        if (_cold?.Broken is { } broken)
         {
             CloseNow(CloseReason.Reset, broken.Exception, reset: false);
             return;
@@ -453,7 +449,7 @@ internal partial class Connection
     // After the FIN: throws away what the peer still sends, until its FIN, an error, or the limits.
     private void Linger(int signals)
     {
-        ClosingState closing = _closing!;
+        ClosingState closing = _cold!.Closing!;
         if ((signals & ConnectionSignals.LingerPassed) != 0)
         {
             CloseNow(closing.Reason, exception: null, reset: false);

@@ -1,6 +1,5 @@
 using System.Net;
 using NetPoll.Actors.Diagnostics;
-using NetPoll.Actors.Groups;
 using NetPoll.Actors.Pollers;
 using NetPoll.Core;
 using NetPoll.Core.Backends;
@@ -25,9 +24,6 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     private readonly IConnectionOwner _owner;
     private IConnectionHandler? _handler;
     private bool _handlerCountsMessages;
-    private GroupMembership? _memberships;
-    private PendingClose? _pendingClose;
-    private ConnectionExtras? _extras;
     private ConnectionPhase _phase;
 
     private protected Connection(ActorPoller home, PollableSocket socket, PollDescriptor descriptor, IConnectionOwner owner)
@@ -54,19 +50,16 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     internal IConnectionOwner Owner => _owner;
 
     /// <summary>Whether output may still be added.</summary>
-    internal bool IsWritable => _phase <= ConnectionPhase.ReadClosed && _pendingClose is null && !_isWriteClosed;
+    internal bool IsWritable => _phase <= ConnectionPhase.ReadClosed && Pending is null && !_isWriteClosed;
 
     /// <summary>Whether it has ended, or only its handler is still to be told.</summary>
-    internal bool HasEnded => _phase == ConnectionPhase.Closed || _pendingClose is not null || IsBroken;
+    internal bool HasEnded => _phase == ConnectionPhase.Closed || Pending is not null || IsBroken;
 
     /// <inheritdoc/>
     protected override object? SignalMessage => IsOver ? null : ConnectionSignal.Instance;
 
     // Closed, and the handler knows: a signal that is still on its way has nobody to go to.
-    private bool IsOver => _phase == ConnectionPhase.Closed && _pendingClose is null;
-
-    /// <summary>The groups it belongs to.</summary>
-    internal ref GroupMembership? Memberships => ref _memberships;
+    private bool IsOver => _phase == ConnectionPhase.Closed && Pending is null;
 
     /// <summary>Makes a connection and its actor of an accepted socket. The poller's thread.</summary>
     /// <param name="home">The poller that it will live on.</param>
@@ -135,7 +128,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         ActorPoller home = CheckThread();
         if (_phase <= ConnectionPhase.ReadClosed)
         {
-            _closing = new ClosingState(reason, isPeerDone: _phase == ConnectionPhase.ReadClosed);
+            Cold.Closing = new ClosingState(reason, isPeerDone: _phase == ConnectionPhase.ReadClosed);
             _phase = ConnectionPhase.Closing;
             TakeATurn(home);
             if (_isHandlerBusy)
@@ -149,9 +142,9 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     internal void RequestClose(CloseReason reason, Exception? exception, bool reset)
     {
         _ = CheckThread();
-        if (_phase != ConnectionPhase.Closed && _pendingClose is null)
+        if (_phase != ConnectionPhase.Closed && Pending is null)
         {
-            _pendingClose = new PendingClose(reason, exception, reset);
+            Pending = new PendingClose(reason, exception, reset);
             Signal(ConnectionSignals.CloseRequested);
             if (_isHandlerBusy)
             {
@@ -173,7 +166,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
             return;
         }
 
-        _pendingClose ??= new PendingClose(reason, Exception: null, Reset: true);
+        Pending ??= new PendingClose(reason, Exception: null, Reset: true);
         CloseBetweenTurns(reset: true);
     }
 
@@ -190,11 +183,11 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         }
 
         FlushTurn(Home);
-        if (_pendingClose is { } pending)
+        if (Pending is { } pending)
         {
             CloseNow(pending.Reason, pending.Exception, pending.Reset);
         }
-        else if (_extras?.Broken is { } broken)
+        else if (_cold?.Broken is { } broken)
         {
             CloseNow(CloseReason.Reset, broken.Exception, reset: false);
         }
@@ -204,7 +197,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         }
         else
         {
-            CloseNow(_closing?.Reason ?? CloseReason.Shutdown, exception: null, reset: false);
+            CloseNow(_cold?.Closing?.Reason ?? CloseReason.Shutdown, exception: null, reset: false);
         }
     }
 
@@ -236,9 +229,9 @@ internal partial class Connection : PollerMailbox, IPollWaiter
             return;
         }
 
-        long unsent = OutputBytes + (_pendingClose?.BytesUnsent ?? 0) + (_extras?.Broken?.BytesUnsent ?? 0);
+        long unsent = OutputBytes + (Pending?.BytesUnsent ?? 0) + (_cold?.Broken?.BytesUnsent ?? 0);
         CloseDescriptor(reset);
-        _pendingClose = null;
+        Pending = null;
         TellOfEnd(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
     }
 
@@ -248,7 +241,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         static state =>
         {
             Connection connection = (Connection)state!;
-            if (connection is { _pendingClose: { } pending, _phase: not ConnectionPhase.Closed })
+            if (connection is { Pending: { } pending, _phase: not ConnectionPhase.Closed })
             {
                 connection.CloseBetweenTurns(pending.Reset);
             }
@@ -261,8 +254,8 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         if (_isHandlerBusy && _phase != ConnectionPhase.Closed)
         {
             FlushTurn(Home);
-            _pendingClose ??= new PendingClose(_closing?.Reason ?? CloseReason.Shutdown, Exception: null, Reset: false);
-            CloseBetweenTurns(_pendingClose.Reset);
+            Pending ??= new PendingClose(_cold?.Closing?.Reason ?? CloseReason.Shutdown, Exception: null, Reset: false);
+            CloseBetweenTurns(Pending.Reset);
         }
     }
 
@@ -272,17 +265,17 @@ internal partial class Connection : PollerMailbox, IPollWaiter
 
     private void FinishWhileBusy()
     {
-        if (!_isHandlerBusy || _phase != ConnectionPhase.Closing || _pendingClose is not null || _isFinSent)
+        if (!_isHandlerBusy || _phase != ConnectionPhase.Closing || Pending is not null || _isFinSent)
         {
             return;
         }
 
         ActorPoller home = Home;
         FlushTurn(home);
-        if (_output is null && _pendingClose is null)
+        if (_output is null && Pending is null)
         {
             FinishWriting();
-            ClosingState closing = _closing!;
+            ClosingState closing = _cold!.Closing!;
             Alarm alarm = new(this, static connection => connection.EndWhileBusy());
             closing.Linger = alarm;
             TimeSpan time = closing.IsPeerDone ? TimeSpan.Zero : _owner.ConnectionOptions.LingerTimeout;
@@ -294,8 +287,8 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     {
         if (_isHandlerBusy && _phase == ConnectionPhase.Closing)
         {
-            _pendingClose ??= new PendingClose(_closing!.Reason, Exception: null, Reset: false);
-            CloseBetweenTurns(_pendingClose.Reset);
+            Pending ??= new PendingClose(_cold!.Closing!.Reason, Exception: null, Reset: false);
+            CloseBetweenTurns(Pending.Reset);
         }
     }
 
@@ -309,9 +302,9 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     // The descriptor went between two turns: what is left is to tell the handler.
     private void TellOfAbandonment()
     {
-        if (_pendingClose is { } pending)
+        if (Pending is { } pending)
         {
-            _pendingClose = null;
+            Pending = null;
             TellOfEnd(new ConnectionClosed(pending.Reason, pending.Exception, BytesReceived, BytesSent, pending.BytesUnsent));
         }
     }

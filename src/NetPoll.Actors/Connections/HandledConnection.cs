@@ -20,7 +20,6 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
 
     private readonly PID _self;
     private PID? _handler;
-    private ActorContext? _watched;
 
     internal HandledConnection(ActorPoller home, PollableSocket socket, PollDescriptor descriptor, IConnectionOwner owner, PID self)
         : base(home, socket, descriptor, owner) => _self = self;
@@ -61,8 +60,8 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
                 CloseForStop(failure: null);
                 break;
             case Watch or Unwatch:
-                _watched ??= MakeWatched();
-                return _watched.InvokeSystemMessageAsync(msg);
+                Watched ??= MakeWatched();
+                return Watched.InvokeSystemMessageAsync(msg);
         }
 
         return Task.CompletedTask;
@@ -140,7 +139,7 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
         System.ProcessRegistry.Remove(_self);
 
         // Completes at once: it has no children. The descriptor is gone, the PID too, and now its watchers learn it.
-        _ = _watched?.InvokeSystemMessageAsync(global::Proto.Stop.Instance);
+        _ = Watched?.InvokeSystemMessageAsync(global::Proto.Stop.Instance);
     }
 
     /// <inheritdoc/>

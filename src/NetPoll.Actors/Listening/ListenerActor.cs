@@ -11,7 +11,10 @@ namespace NetPoll.Actors.Listening;
 /// <summary>The control of a listener: PID <c>netpoll/listener-name</c>. The accepting itself is done on the pollers.</summary>
 internal sealed class ListenerActor : IActor, IConnectionOwner
 {
+    private const string IdPrefix = "netpoll/listener-";
+
     private readonly NetPollExtension _extension;
+    private readonly string _name;
     private readonly Acceptor[] _acceptors;
 
     // One for each poller.
@@ -29,6 +32,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         _extension = extension;
         _maxConnections = options.MaxConnections;
         Id = id;
+        _name = id[IdPrefix.Length..];
         EndPoint = sockets[0].LocalEndPoint!;
         Backlog = options.Backlog;
         ConnectionOptions = options.Connections;
@@ -93,7 +97,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
     internal DescriptorReserve Reserve { get; }
 
     /// <summary>The PID's id of the listener of that name.</summary>
-    internal static string IdOf(string name) => $"netpoll/listener-{name}";
+    internal static string IdOf(string name) => IdPrefix + name;
 
     /// <inheritdoc/>
     public void ConnectionClosed() => Leave();
@@ -174,8 +178,8 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         _extension.Connections.Leave();
     }
 
-    /// <summary>Names a connection. Any poller's thread.</summary>
-    internal string NextConnectionId() => $"{Id}/{Interlocked.Increment(ref _names)}";
+    /// <summary>Names a connection, shortly: every idle one carries its name. Any poller's thread.</summary>
+    internal string NextConnectionId() => $"{_name}/{Interlocked.Increment(ref _names)}";
 
     /// <summary>A connection has its actor. Any poller's thread.</summary>
     internal void CountAccepted() => Interlocked.Increment(ref _accepted);

@@ -29,17 +29,12 @@ internal struct MailboxQueue
 
     // What was taken and turned round, oldest first. The turn's alone.
     private Node? _outgoing;
-    private int _count;
 
     internal readonly bool IsEmpty => _outgoing is null && Volatile.Read(in _incoming) is null;
-
-    /// <summary>Messages that wait. Any thread; a moment old.</summary>
-    internal readonly int Count => Math.Max(0, Volatile.Read(in _count));
 
     internal void Enqueue(object message)
     {
         Node node = Rent(message);
-        Interlocked.Increment(ref _count);
         Node? head;
         do
         {
@@ -64,7 +59,6 @@ internal struct MailboxQueue
         }
 
         _outgoing = node.Next;
-        Interlocked.Decrement(ref _count);
         message = node.Message!;
         Return(node);
         return true;

@@ -21,6 +21,9 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     private readonly int _throughput;
     private MailboxQueue _system;
     private MailboxQueue _user;
+
+    // A moment old for whoever reads it.
+    private int _userCount;
     private IMessageInvoker? _invoker;
     private ActorPoller _home;
 
@@ -50,7 +53,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     internal const int DefaultThroughput = 300;
 
     /// <inheritdoc/>
-    public int UserMessageCount => _user.Count;
+    public int UserMessageCount => Math.Max(0, Volatile.Read(in _userCount));
 
     /// <inheritdoc/>
     IPollerWork? IPollerWork.Next { get; set; }
@@ -79,18 +82,18 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
         {
             foreach (object message in batch.GetMessages())
             {
-                _user.Enqueue(message);
+                EnqueueUser(message);
                 OnPosted(message);
             }
 
             if (batch is IAutoRespond)
             {
-                _user.Enqueue(msg);
+                EnqueueUser(msg);
             }
         }
         else
         {
-            _user.Enqueue(msg);
+            EnqueueUser(msg);
         }
 
         OnPosted(msg);
@@ -228,6 +231,12 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     {
     }
 
+    private void EnqueueUser(object message)
+    {
+        Interlocked.Increment(ref _userCount);
+        _user.Enqueue(message);
+    }
+
     private void Schedule()
     {
         if ((Volatile.Read(ref _status) & Busy) == 0)
@@ -296,6 +305,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
             }
             else if (_user.TryDequeue(out message))
             {
+                Interlocked.Decrement(ref _userCount);
                 EnterContext(message, ref isInContext);
                 task = InvokeUser(invoker, message);
             }

@@ -1,6 +1,5 @@
 using NetPoll.Core.Backends;
 using NetPoll.Core.Deadlines;
-using NetPoll.Core.Scheduling;
 
 namespace NetPoll.Core.Descriptors;
 
@@ -13,16 +12,14 @@ namespace NetPoll.Core.Descriptors;
 /// _info                        atomic; locked bits: the lock      PublishInfo; SetEventError by whoever has the right sequence
 /// _read, _write                PollSlot's own protocol            see there
 /// _hangupWatcher               atomic                             its owner; read by the poller's thread
-/// _isClosing, _isEvicted,
-/// deadlines and their
-/// sequence numbers             the lock (_gate)                   Open, SetDeadline, OnDue, Evict
-/// wheel links                  the poller's thread                TimingWheel
+/// _closing                     the lock (_gate)                   Open, Evict, EvictByPoller
+/// _deadlines                   the lock (_gate)                   SetDeadline, OnDue, Evict; its wheel links: the poller's thread
 /// </code>
 /// The memory is type-stable: a descriptor is rented from its poller's <see cref="PollCache"/> and given back, never collected, so a
 /// late event may always look at it. Nothing here runs user code: whatever frees a waiter returns it. The lock is a leaf: nothing that
 /// can block or lock is called under it. Go: <c>pollDesc</c>.
 /// </remarks>
-internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
+internal sealed partial class PollDescriptor
 {
     private readonly TimingWheel _wheel;
     private DescriptorLock _gate;
@@ -34,10 +31,15 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     private WeakReference<IDescriptorUser>? _user;
     private bool _mayReadShort;
     private bool _isWatched;
+    private ClosingPhase _closing;
 
     // Closing is what everybody sees; a poller that stops sets it too. Evicted is what the owner does, once, before he releases.
-    private bool _isClosing;
-    private bool _isEvicted;
+    private enum ClosingPhase : byte
+    {
+        Open,
+        Closing,
+        Evicted,
+    }
 
     internal PollDescriptor(int index, TimingWheel wheel)
     {
@@ -89,6 +91,8 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
 
     internal bool HasWriter => _write.HasWaiter;
 
+    private bool IsClosing => _closing != ClosingPhase.Open;
+
     /// <inheritdoc/>
     public override string ToString() =>
         $"descriptor {Index} ({Kind} {Socket?.Descriptor}, {Socket?.LocalEndPoint} <- {Socket?.RemoteEndPoint}): reader {_read}, writer {_write}, {Info}";
@@ -107,11 +111,10 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
             }
 
             Socket = socket;
-            _isClosing = false;
-            _isEvicted = false;
+            _closing = ClosingPhase.Open;
             _hangupWatcher = null;
             Volatile.Write(ref _mayReadShort, false);
-            ResetDeadlines();
+            _deadlines?.Set(PollMode.Both, 0);
             SetEventError(false, 0);
             PublishInfo();
         }
@@ -124,13 +127,12 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     {
         using (_gate.Enter())
         {
-            if (_isEvicted || Socket is null)
+            if (_closing == ClosingPhase.Evicted || Socket is null)
             {
                 throw new InvalidOperationException("Evict was called on a descriptor that is closing or free already.");
             }
 
-            _isEvicted = true;
-            return _isClosing ? default : EvictLocked();
+            return EvictLocked(ClosingPhase.Evicted);
         }
     }
 
@@ -139,7 +141,7 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     {
         using (_gate.Enter())
         {
-            return _isClosing || Socket is null ? default : EvictLocked();
+            return IsClosing || Socket is null ? default : EvictLocked(ClosingPhase.Closing);
         }
     }
 
@@ -148,7 +150,7 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     {
         using (_gate.Enter())
         {
-            if (!_isEvicted || Socket is null)
+            if (_closing != ClosingPhase.Evicted || Socket is null)
             {
                 throw new PollerInvariantException("A descriptor was released that was not evicted before.");
             }
@@ -358,19 +360,15 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
     private void PublishInfo()
     {
         ulong bits = _sequence;
-        if (_isClosing)
+        if (IsClosing)
         {
             bits |= PollInfo.ClosingBit;
         }
 
-        if (_readDeadline < 0)
+        if (_deadlines is { } deadlines)
         {
-            bits |= PollInfo.ReadExpiredBit;
-        }
-
-        if (_writeDeadline < 0)
-        {
-            bits |= PollInfo.WriteExpiredBit;
+            bits |= deadlines.IsReadExpired ? PollInfo.ReadExpiredBit : 0;
+            bits |= deadlines.IsWriteExpired ? PollInfo.WriteExpiredBit : 0;
         }
 
         ulong seen = Volatile.Read(ref _info);
@@ -386,14 +384,23 @@ internal sealed partial class PollDescriptor : DeadlineNode, IPollerWork
         }
     }
 
-    private FreedWaiters EvictLocked()
+    private FreedWaiters EvictLocked(ClosingPhase phase)
     {
-        _isClosing = true;
-        ResetDeadlines();
+        bool wasClosing = IsClosing;
+        _closing = phase;
+        if (wasClosing)
+        {
+            return default;
+        }
+
+        _deadlines?.Set(PollMode.Both, 0);
         PublishInfo();
         IPollWaiter? reader = _read.Unblock(ioReady: false);
         IPollWaiter? writer = _write.Unblock(ioReady: false);
-        return new FreedWaiters(reader, PollSignals.Closed, writer, PollSignals.Closed) { MustSyncWheel = RequestWheelSync(mustCancel: true) };
+        return new FreedWaiters(reader, PollSignals.Closed, writer, PollSignals.Closed)
+        {
+            MustSyncWheel = _deadlines?.RequestSync(mustCancel: true) ?? false,
+        };
     }
 
     private ref PollSlot Slot(PollMode mode)

@@ -20,7 +20,7 @@ public sealed class ServerHostTests
         await using BystanderPair bystanders = await BystanderPair.Start(host.EndPoint.Port);
 
         // The first connection of its listener is eve's. There is no frame for what it is told.
-        host.System.Root.Send(PID.FromAddress(host.System.Address, "netpoll/listener-chat/1"), new NobodyKnowsThis());
+        host.System.Root.Send(PID.FromAddress(host.System.Address, "chat/1"), new NobodyKnowsThis());
 
         await eve.ReadToEnd();
         ServerFrame gone = await ada.Read(static frame => frame.Presence?.Departed.Count > 0);

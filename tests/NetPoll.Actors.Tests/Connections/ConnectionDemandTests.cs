@@ -17,7 +17,7 @@ public sealed class ConnectionDemandTests : IAsyncDisposable
         ConcurrentQueue<string> lines = new();
         Listener listener = await _server.ListenAsync(() => new OnDemand(lines));
         using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
-        PID connection = PID.FromAddress(_server.System.Address, $"{listener.Pid.Id}/1");
+        PID connection = PID.FromAddress(_server.System.Address, TestServer.IdOf(listener, 1));
 
         await peer.SendAsync("one\ntwo\nthree\nfour\nfive\nsix\n");
         await Eventually.Equal("lines", 2, () => lines.Count);

@@ -27,7 +27,7 @@ public sealed class ConnectionReadingTests : IAsyncDisposable
 
         Assert.Equal(["connected", 3], connection.Events);
         Assert.Same(_server.Homes[0].Poller, connection.Poller);
-        Assert.Equal($"{listener.Pid.Id}/1", connection.Pid.Id);
+        Assert.Equal(TestServer.IdOf(listener, 1), connection.Pid.Id);
     }
 
     [Fact]

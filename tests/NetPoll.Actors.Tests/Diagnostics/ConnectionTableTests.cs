@@ -77,7 +77,7 @@ public sealed class ConnectionTableTests : IAsyncDisposable
         ConnectionInfo row = Assert.Single((await AskAsync(new GetConnections())).Connections);
         ConnectionsClosing closing = await CloseAsync(new CloseConnections(other => other.Pid.Equals(row.Pid)));
 
-        Assert.Equal(listener.Pid.Id + "/1", row.Pid.Id);
+        Assert.Equal(TestServer.IdOf(listener, 1), row.Pid.Id);
         Assert.Equal((5, 5, 1, 1), (row.BytesReceived, row.BytesSent, row.MessagesReceived, row.MessagesSent));
         Assert.Equal(1, closing.Count);
         Assert.Empty(await peer.ReceiveToEndAsync());

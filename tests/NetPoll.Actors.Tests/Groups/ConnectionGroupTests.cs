@@ -63,7 +63,7 @@ public sealed class ConnectionGroupTests : IAsyncDisposable
         List<(Peer Peer, ScriptedConnection Connection)> all = await OpenAsync(onEachPoller: 2);
         ConnectionGroup group = new(_server.System, "room");
         all.ForEach(one => group.Join(one.Connection.Pid));
-        List<PID> deaf = [all[0].Connection.Pid, all[^1].Connection.Pid, PID.FromAddress("elsewhere:1", "netpoll/listener-test1/1"), all[0].Connection.Pid];
+        List<PID> deaf = [all[0].Connection.Pid, all[^1].Connection.Pid, PID.FromAddress("elsewhere:1", "test1/1"), all[0].Connection.Pid];
 
         using (SharedPayload payload = Frame(1))
         {
@@ -149,7 +149,7 @@ public sealed class ConnectionGroupTests : IAsyncDisposable
         SharedPayload payload = Frame(1);
 
         Assert.All(
-            new[] { other, gone.Pid, PID.FromAddress("elsewhere:1", "netpoll/listener-test1/1"), PID.FromAddress(_server.System.Address, "nobody") },
+            new[] { other, gone.Pid, PID.FromAddress("elsewhere:1", "test1/1"), PID.FromAddress(_server.System.Address, "nobody") },
             pid =>
             {
                 Assert.False(group.Join(pid, payload));

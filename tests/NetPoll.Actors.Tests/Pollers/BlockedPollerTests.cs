@@ -91,7 +91,7 @@ public sealed class BlockedPollerTests : IAsyncDisposable
 
         await peer.SendAsync("block\n");
 
-        await AssertNamed($"{listener.Pid.Id}/1 ({nameof(BlockingLines)})");
+        await AssertNamed($"{TestServer.IdOf(listener, 1)} ({nameof(BlockingLines)})");
         await peer.SendAsync("answer\n");
         Assert.Equal("answer", await peer.ReceiveTextAsync(6));
     }

@@ -47,6 +47,9 @@ internal sealed class TestServer : IAsyncDisposable
     public Task<Listener> ListenAsync(Func<ConnectionActor> factory, ListenerOptions options) =>
         NetPoll.ListenAsync($"test{Interlocked.Increment(ref _listeners)}", AnyPort, factory, options).Soon();
 
+    /// <summary>The id of a listener's connection, by its number: the listener's name and that.</summary>
+    public static string IdOf(Listener listener, int number) => $"{listener.Pid.Id["netpoll/listener-".Length..]}/{number}";
+
     /// <summary>Asks an actor and waits for the answer.</summary>
     public Task<T> Ask<T>(PID pid, object question) => System.Root.RequestAsync<T>(pid, question, TestContext.Current.CancellationToken).Soon();
 

@@ -177,7 +177,7 @@ public sealed class PollDescriptorDeadlineTests
     {
         _model.SetDeadline(PollMode.Read, 50);
         Reader.Wait();
-        _model.Wheel.Cancel(Descriptor);
+        _model.Wheel.Cancel(DescriptorModel.Deadlines(Descriptor));
 
         ReadyList ready = new();
         Descriptor.OnDue(_model.Now, ready);

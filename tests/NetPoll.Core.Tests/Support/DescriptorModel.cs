@@ -43,9 +43,9 @@ internal sealed class DescriptorModel
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_sequence")]
     internal static extern ref uint Sequence(PollDescriptor descriptor);
 
-    /// <summary>The private number of the current read deadline.</summary>
-    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_readSequence")]
-    internal static extern ref uint ReadSequence(PollDescriptor descriptor);
+    /// <summary>The private deadlines of a descriptor, with the numbers of the current ones.</summary>
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_deadlines")]
+    internal static extern ref DescriptorDeadlines Deadlines(PollDescriptor descriptor);
 
     /// <summary>Sets a deadline so many milliseconds from now; 0 or less is in the past.</summary>
     internal void SetDeadline(PollMode mode, double milliseconds) =>
