@@ -55,19 +55,24 @@ public sealed partial class NetPollExtension
         EndPoint endPoint, Func<ConnectionActor> factory, ConnectOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(factory);
-        CheckEndPoint(endPoint);
-        options ??= new ConnectOptions();
-        options.Validate();
-        ObjectDisposedException.ThrowIf(IsStopping, this);
-        cancellationToken.ThrowIfCancellationRequested();
-        Props props = Props.FromProducer(() => factory()).WithStartDeadline(TimeSpan.Zero);
-        string id = $"netpoll/outbound/{Interlocked.Increment(ref _outbound)}";
-        return new OutboundConnection(this, endPoint, props, options, id).ConnectAsync(cancellationToken);
+        return ConnectAsync(endPoint, () => factory(), handlerOf: null, options, cancellationToken);
+    }
+
+    /// <summary>Connects to a server; a plain actor handles the connection, by messages. See <see cref="Connected"/> and <see cref="Write"/>.</summary>
+    /// <param name="endPoint">See the overload with a factory, as for what this throws.</param>
+    /// <param name="handler">Gets the connection's events, <see cref="Connected"/> first. When it stops the connection is reset.</param>
+    /// <param name="options">Null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the attempt; a connection that is there is not ended by it.</param>
+    /// <returns>The connection's PID. A handler may be told of it before.</returns>
+    public Task<PID> ConnectAsync(EndPoint endPoint, PID handler, ConnectOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(handler);
+        return ConnectAsync(endPoint, NoActor, _ => handler, options, cancellationToken);
     }
 
     /// <summary>Keeps a connection to a server: connects, and connects again after a while whenever that fails or the connection ends.</summary>
     /// <param name="name">The connector's PID is <c>netpoll/connector-</c> and this; its connections' PIDs are numbered below it.</param>
-    /// <param name="endPoint">See <see cref="ConnectAsync"/>; a name is looked up for each attempt.</param>
+    /// <param name="endPoint">As for <c>ConnectAsync</c>; a name is looked up for each attempt.</param>
     /// <param name="factory">Makes the actor of each connection, on the connection's poller's thread: it must not block.</param>
     /// <param name="options">Null for the defaults.</param>
     /// <returns>
@@ -78,8 +83,37 @@ public sealed partial class NetPollExtension
     /// <exception cref="ObjectDisposedException">NetPoll or the actor system is shut down.</exception>
     public PID StartConnector(string name, EndPoint endPoint, Func<ConnectionActor> factory, ConnectorOptions? options = null)
     {
-        ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentNullException.ThrowIfNull(factory);
+        return StartConnector(name, endPoint, () => factory(), handlerOf: null, options);
+    }
+
+    /// <summary>Keeps a connection to a server that a plain actor handles: each gets <see cref="Connected"/> first, <see cref="ConnectionClosed"/> last.</summary>
+    /// <param name="name">The connector's PID is <c>netpoll/connector-</c> and this; its connections' PIDs are numbered below it.</param>
+    /// <param name="endPoint">See the overload with a factory, as for what this returns and throws.</param>
+    /// <param name="handler">Gets the events of every connection. When it stops the connection is reset, and the next one, too: stop the connector first.</param>
+    /// <param name="options">Null for the defaults.</param>
+    public PID StartConnector(string name, EndPoint endPoint, PID handler, ConnectorOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(handler);
+        return StartConnector(name, endPoint, NoActor, _ => handler, options);
+    }
+
+    private Task<PID> ConnectAsync(
+        EndPoint endPoint, Producer factory, Func<PID, PID>? handlerOf, ConnectOptions? options, CancellationToken cancellationToken)
+    {
+        CheckEndPoint(endPoint);
+        options ??= new ConnectOptions();
+        options.Validate();
+        ObjectDisposedException.ThrowIf(IsStopping, this);
+        cancellationToken.ThrowIfCancellationRequested();
+        Props props = Props.FromProducer(factory).WithStartDeadline(TimeSpan.Zero);
+        string id = $"netpoll/outbound/{Interlocked.Increment(ref _outbound)}";
+        return new OutboundConnection(this, endPoint, props, options, id) { HandlerOf = handlerOf }.ConnectAsync(cancellationToken);
+    }
+
+    private PID StartConnector(string name, EndPoint endPoint, Producer factory, Func<PID, PID>? handlerOf, ConnectorOptions? options)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
         CheckEndPoint(endPoint);
         options ??= new ConnectorOptions();
         options.Validate();
@@ -88,7 +122,7 @@ public sealed partial class NetPollExtension
         {
             // Spawned under the gate, so that a shutdown finds every connector that may still connect. The actor itself runs elsewhere.
             ObjectDisposedException.ThrowIf(_isStopping, this);
-            PID pid = System.Root.SpawnNamed(Props.FromProducer(() => new ConnectorActor(this, id, endPoint, () => factory(), options)), id);
+            PID pid = System.Root.SpawnNamed(Props.FromProducer(() => new ConnectorActor(this, id, endPoint, factory, options) { HandlerOf = handlerOf }), id);
             ObjectDisposedException.ThrowIf(pid.Id != id, System);
             _connectors.Add(pid);
             return pid;

@@ -37,6 +37,9 @@ internal sealed class ConnectorActor : IActor, IDisposable
         _backoff = new Backoff(options, Random.Shared.NextDouble);
     }
 
+    /// <summary>See <see cref="Connections.IConnectionOwner.HandlerOf"/>.</summary>
+    internal Func<PID, PID>? HandlerOf { get; init; }
+
     private TimeProvider Time => _extension.Options.Pollers.TimeProvider;
 
     /// <inheritdoc/>
@@ -99,7 +102,10 @@ internal sealed class ConnectorActor : IActor, IDisposable
             _props,
             _options.Connect,
             $"{_id}/{++_connections}",
-            closed => root.Send(self, new ConnectionLost(current!, closed)));
+            closed => root.Send(self, new ConnectionLost(current!, closed)))
+        {
+            HandlerOf = HandlerOf,
+        };
         _current = current;
         _early = null;
         Tell(context, new ConnectorState(ConnectorPhase.Connecting, _state.Attempt + 1));

@@ -50,7 +50,7 @@ internal sealed class OutboundConnection : IConnectionOwner
     public string Id => _id[.._id.LastIndexOf('/')];
 
     /// <inheritdoc/>
-    public Func<PID, PID>? HandlerOf => null;
+    public Func<PID, PID>? HandlerOf { get; init; }
 
     /// <inheritdoc/>
     public Props Props { get; }

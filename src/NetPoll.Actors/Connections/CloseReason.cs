@@ -59,4 +59,10 @@ public enum DeadlineKind
 
     /// <summary>Nothing was received for the idle timeout. What is sent does not count.</summary>
     Idle,
+
+    /// <summary>Nothing was received since the phase began: <see cref="DeadlineProfile.FirstByte"/>.</summary>
+    FirstByte,
+
+    /// <summary>The connection is older than its phase allows: <see cref="DeadlineProfile.Lifetime"/>.</summary>
+    Lifetime,
 }

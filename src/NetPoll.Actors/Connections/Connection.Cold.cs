@@ -78,6 +78,12 @@ internal partial class Connection
         /// <summary>The peer is gone, and what it sent before is being delivered.</summary>
         internal BrokenState? Broken { get; set; }
 
+        /// <summary>The deadlines of its phases.</summary>
+        internal PhaseTimer? Phase { get; set; }
+
+        /// <summary>How its peer is asked for signs of life.</summary>
+        internal HeartbeatTimer? Heartbeat { get; set; }
+
         internal DroppedOutput Dropped { get; private set; }
 
         internal void CountDropped(int payloads, long bytes) => Dropped = new DroppedOutput(Dropped.Payloads + payloads, Dropped.Bytes + bytes);

@@ -86,6 +86,16 @@ internal partial class Connection
                 RestartIdle(home, idle);
             }
         }
+
+        if ((signals & ConnectionSignals.PhasePassed) != 0 && _cold?.Phase is { } phase)
+        {
+            LookAtPhase(Home, phase);
+        }
+
+        if ((signals & ConnectionSignals.HeartbeatDue) != 0 && _cold?.Heartbeat is { } heartbeat)
+        {
+            LookAtHeartbeat(Home, heartbeat);
+        }
     }
 
     // Between turns. A handler that awaits cannot be asked, and the peer shall not gain by that: its connection ends.
@@ -155,6 +165,8 @@ internal partial class Connection
         {
             home.Poller.Wheel.Cancel(linger);
         }
+
+        CancelPhases(home);
     }
 
     /// <summary>Raises a signal when its time has come.</summary>

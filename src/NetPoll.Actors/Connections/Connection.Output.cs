@@ -291,7 +291,7 @@ internal partial class Connection
 
     private void WaitForRoom(ActorPoller home, PendingOutput output, bool hasMoved)
     {
-        TimeSpan timeout = _owner.ConnectionOptions.WriteTimeout;
+        TimeSpan timeout = WriteTimeout;
         if (timeout != Timeout.InfiniteTimeSpan && (hasMoved || !output.HasDeadline))
         {
             output.HasDeadline = true;

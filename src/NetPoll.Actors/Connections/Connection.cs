@@ -120,6 +120,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         }
 
         _descriptor.WatchHangup(this);
+        BeginPhases();
     }
 
     /// <summary>Sends what waits, then the FIN, then waits shortly for the peer's. The poller's thread; harmless when it is closing.</summary>

@@ -71,6 +71,21 @@ public sealed record SetDeadline(Deadline Deadline);
 /// <param name="Timeout">Above 0; null for ever.</param>
 public sealed record SetIdleTimeout(TimeSpan? Timeout);
 
+/// <summary>Begins a phase with other deadlines. <see cref="DeadlinesSet"/> is the answer to a sender who waits for one.</summary>
+/// <param name="Profile">First byte, idle time, write timeout and lifetime; one object for all connections.</param>
+public sealed record SetDeadlines(DeadlineProfile Profile);
+
+/// <summary>Sets how the peer is asked for signs of life.</summary>
+/// <param name="Heartbeat">Null for not at all.</param>
+public sealed record SetHeartbeat(Heartbeat? Heartbeat);
+
+/// <summary>What was received is an answer to a ping, where the heartbeat leaves that to the handler (<see cref="HeartbeatAnswer.Explicit"/>).</summary>
+public sealed record HeartbeatAnswered
+{
+    /// <summary>The one message of this kind.</summary>
+    public static HeartbeatAnswered Instance { get; } = new();
+}
+
 /// <summary>Sends what waits, then ends the connection. Nothing more is received or can be sent.</summary>
 public sealed record Close
 {

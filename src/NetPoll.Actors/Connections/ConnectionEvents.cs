@@ -27,7 +27,19 @@ public sealed record PeerClosed(PID Connection);
 /// </summary>
 /// <param name="Connection">The connection.</param>
 /// <param name="Kind">Which.</param>
-public sealed record DeadlineExceeded(PID Connection, DeadlineKind Kind);
+public sealed record DeadlineExceeded(PID Connection, DeadlineKind Kind)
+{
+    /// <summary>
+    /// The profile that held when it passed, the same object as the handler set; null without one. A handler that has sent
+    /// <see cref="SetDeadlines"/> meanwhile recognises by it what crossed its message.
+    /// </summary>
+    public DeadlineProfile? Profile { get; init; }
+}
+
+/// <summary>The answer to <see cref="SetDeadlines"/>: no <see cref="DeadlineExceeded"/> of an earlier profile comes after it.</summary>
+/// <param name="Connection">The connection.</param>
+/// <param name="Profile">The profile that holds.</param>
+public sealed record DeadlinesSet(PID Connection, DeadlineProfile Profile);
 
 /// <summary>
 /// More output waits than <see cref="ConnectionOptions.OutputHighWatermark"/>: write no more until <see cref="WritesResumed"/>. What is

@@ -38,6 +38,12 @@ public sealed class ConnectionOptions
     /// </summary>
     public TimeSpan WriteTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>The deadlines that a connection begins with. Null, the default: none but <see cref="WriteTimeout"/>.</summary>
+    public DeadlineProfile? Deadlines { get; set; }
+
+    /// <summary>How quiet peers are asked for signs of life from the beginning. Null, the default: not at all.</summary>
+    public Heartbeat? Heartbeat { get; set; }
+
     /// <summary>How long a closed connection waits for the peer's FIN, so that a reset does not cost it our last bytes. Default 2 s.</summary>
     public TimeSpan LingerTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
@@ -57,6 +63,8 @@ public sealed class ConnectionOptions
         Require(Enum.IsDefined(SlowConsumerPolicy), nameof(SlowConsumerPolicy), SlowConsumerPolicy, $"{string.Join(", ", Enum.GetNames<SlowConsumerPolicy>())}");
         Require(MaxInputBytes > 0, nameof(MaxInputBytes), MaxInputBytes, "1 byte or more");
         Require(WriteTimeout > TimeSpan.Zero || WriteTimeout == Timeout.InfiniteTimeSpan, nameof(WriteTimeout), WriteTimeout, "above 0, or infinite");
+        Deadlines?.Validate();
+        Heartbeat?.Validate();
         Require(LingerTimeout >= TimeSpan.Zero, nameof(LingerTimeout), LingerTimeout, "0 or more");
     }
 

@@ -29,8 +29,17 @@ internal static class ConnectionSignals
     /// <summary>The handler is to be told what has become of its output.</summary>
     internal const int OutputNotice = 1 << 13;
 
+    /// <summary>A deadline of the phase may have passed.</summary>
+    internal const int PhasePassed = 1 << 14;
+
+    /// <summary>The peer may have to be asked for a sign of life.</summary>
+    internal const int HeartbeatDue = 1 << 15;
+
+    /// <summary>Times that bytes which have come already may save.</summary>
+    internal const int SavedByBytes = IdlePassed | PhasePassed | HeartbeatDue;
+
     /// <summary>What waits for the turn after a handler's await. A read deadline that has passed is looked up, not remembered.</summary>
-    internal const int Deferrable = WriteDeadline | IdlePassed | ShutdownRequested | OutputNotice;
+    internal const int Deferrable = WriteDeadline | SavedByBytes | ShutdownRequested | OutputNotice;
 }
 
 /// <summary>The one message by which a connection's signals reach its actor; the bits themselves lie in the connection.</summary>

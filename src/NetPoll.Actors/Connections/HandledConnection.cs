@@ -103,7 +103,7 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
     void IConnectionHandler.PeerClosed() => Tell(new PeerClosed(_self));
 
     /// <inheritdoc/>
-    void IConnectionHandler.DeadlinePassed(DeadlineKind kind) => Tell(new DeadlineExceeded(_self, kind));
+    void IConnectionHandler.DeadlinePassed(DeadlineKind kind) => Tell(new DeadlineExceeded(_self, kind) { Profile = Deadlines });
 
     /// <inheritdoc/>
     void IConnectionHandler.WritesSuspended() => Tell(new WritesSuspended(_self, OutputBytes));
@@ -193,6 +193,20 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
                 break;
             case SetIdleTimeout idle:
                 IdleTimeout = idle.Timeout;
+                break;
+            case SetDeadlines deadlines:
+                Deadlines = deadlines.Profile;
+                if (sender is not null)
+                {
+                    System.Root.Send(sender, new DeadlinesSet(_self, deadlines.Profile));
+                }
+
+                break;
+            case SetHeartbeat heartbeat:
+                Heartbeat = heartbeat.Heartbeat;
+                break;
+            case Actors.HeartbeatAnswered:
+                HeartbeatAnswered();
                 break;
             case SetHandler handler:
                 ChangeHandler(handler.Handler);

@@ -97,6 +97,20 @@ internal sealed class ScriptedConnection : ConnectionActor
         set => base.IdleTimeout = value;
     }
 
+    public new DeadlineProfile? Deadlines
+    {
+        get => base.Deadlines;
+        set => base.Deadlines = value;
+    }
+
+    public new Heartbeat? Heartbeat
+    {
+        get => base.Heartbeat;
+        set => base.Heartbeat = value;
+    }
+
+    public new void HeartbeatAnswered() => base.HeartbeatAnswered();
+
     public byte[] ReceivedBytes
     {
         get
