@@ -74,7 +74,7 @@ static async Task Core(PollBackend backend)
     server.SetLinger(TimeSpan.Zero);
     await server.CloseAsync();
     await Expect<IOException>(async () => await client.ReadAsync(buffer));
-    IPEndPoint nobody = listener.LocalEndPoint;
+    IPEndPoint nobody = (IPEndPoint)listener.LocalEndPoint;
     await listener.CloseAsync();
     await Expect<IOException>(async () => await dialer.ConnectAsync(nobody));
 }
