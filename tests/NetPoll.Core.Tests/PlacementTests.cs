@@ -94,13 +94,13 @@ public sealed class PlacementTests
     [Fact]
     public async Task Where_a_core_cannot_be_had_the_log_says_so_and_the_pollers_run()
     {
-        TestLog log = new();
+        CapturedLog log = new();
         await using PollerGroup group = new(new PollerOptions { PollerCount = 1, PinToCores = true, Platform = new ScriptedPlatform(), Logger = log });
 
         Assert.Equal(1, await group.Pollers[0].RunAsync(static () => Task.FromResult(1)));
 
         Assert.Null(group.Pollers[0].Snapshot().Core);
-        Assert.Contains(log.Entries, static entry => entry.Text.Contains("poller-0 could not be confined to a core", StringComparison.Ordinal));
+        Assert.Contains(log.Entries, static entry => entry.Message.Contains("poller-0 could not be confined to a core", StringComparison.Ordinal));
     }
 
     private static PollDescriptor Open(Poller poller)
