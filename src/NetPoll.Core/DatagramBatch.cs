@@ -1,5 +1,3 @@
-using NetPoll.Core.Interop;
-
 namespace NetPoll.Core;
 
 /// <summary>Datagrams that are received or sent with as few system calls as it takes, and the memory for them, which is kept.</summary>
@@ -45,8 +43,8 @@ public sealed class DatagramBatch
         }
     }
 
-    /// <summary>What the system is given; made when it is first needed.</summary>
-    internal MessageVectors? Vectors { get; set; }
+    /// <summary>What the backend that used it last keeps with it.</summary>
+    internal object? BackendState { get; set; }
 
     /// <summary>The bytes of one of them; another datagram's after the next receive or <see cref="Clear"/>.</summary>
     public ReadOnlyMemory<byte> Payload(int index)

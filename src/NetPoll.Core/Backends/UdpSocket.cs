@@ -79,9 +79,9 @@ internal sealed class UdpSocket : LibcSocket, IDatagramSocket
         return IoResult.From(Libc.SendTo(Descriptor, payload, address[..length]));
     }
 
-    public IoResult ReceiveBatch(DatagramBatch batch) => (batch.Vectors ??= new MessageVectors(batch)).Receive(Descriptor, batch);
+    public IoResult ReceiveBatch(DatagramBatch batch) => VectorsOf(batch).Receive(Descriptor, batch);
 
-    public IoResult SendBatch(DatagramBatch batch, int start) => (batch.Vectors ??= new MessageVectors(batch)).Send(Descriptor, batch, start, _isIPv6);
+    public IoResult SendBatch(DatagramBatch batch, int start) => VectorsOf(batch).Send(Descriptor, batch, start, _isIPv6);
 
     public IoResult SetDatagramSetting(DatagramSetting setting, int value) => IoResult.From(setting switch
     {
@@ -100,6 +100,17 @@ internal sealed class UdpSocket : LibcSocket, IDatagramSocket
     {
         accepted = null;
         return IoResult.Failure(Errno.EOPNOTSUPP);
+    }
+
+    private static MessageVectors VectorsOf(DatagramBatch batch)
+    {
+        if (batch.BackendState is not MessageVectors vectors)
+        {
+            vectors = new MessageVectors(batch);
+            batch.BackendState = vectors;
+        }
+
+        return vectors;
     }
 
     private static int Prepare(int descriptor, IPEndPoint? local, IPEndPoint? remote, bool shareAddress)
