@@ -1,8 +1,6 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using NetPoll.Actors;
-using Proto;
 
 namespace Guide.Tests;
 

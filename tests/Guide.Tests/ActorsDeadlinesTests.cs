@@ -1,8 +1,4 @@
 using System.Net;
-using Microsoft.Extensions.Time.Testing;
-using NetPoll.Actors;
-using NetPoll.Core;
-using Proto;
 
 namespace Guide.Tests;
 

@@ -1,6 +1,4 @@
 using System.Text;
-using NetPoll.Actors;
-using NetPoll.Core;
 
 namespace Guide.Tests;
 

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using NetPoll.Actors;
 
 namespace Guide.Tests;
 

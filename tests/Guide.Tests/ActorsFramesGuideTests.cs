@@ -1,10 +1,5 @@
 using System.Net;
 using System.Text;
-using Google.Protobuf;
-using Google.Protobuf.WellKnownTypes;
-using NetPoll.Actors;
-using NetPoll.Core;
-using Proto;
 
 namespace Guide.Tests;
 

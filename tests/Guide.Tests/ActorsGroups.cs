@@ -1,6 +1,4 @@
 using System.Text;
-using NetPoll.Actors;
-using Proto;
 
 namespace Guide.Tests;
 

@@ -1,8 +1,5 @@
 using System.Net;
 using System.Text;
-using NetPoll.Actors;
-using NetPoll.Core;
-using Proto;
 
 namespace Guide.Tests;
 

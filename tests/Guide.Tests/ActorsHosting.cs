@@ -1,8 +1,5 @@
 using System.Net;
 using System.Text;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
-using NetPoll.Actors;
 using NetPoll.Hosting;
 
 namespace Guide.Tests;

@@ -1,7 +1,5 @@
 using System.Net;
 using System.Text;
-using NetPoll.Actors;
-using Proto;
 
 namespace Guide.Tests;
 

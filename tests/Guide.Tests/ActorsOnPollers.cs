@@ -1,7 +1,3 @@
-using NetPoll.Actors;
-using NetPoll.Core;
-using Proto;
-
 namespace Guide.Tests;
 
 internal static class ActorsOnPollers

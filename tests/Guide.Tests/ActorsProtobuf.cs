@@ -1,6 +1,3 @@
-using Google.Protobuf.WellKnownTypes;
-using NetPoll.Actors;
-
 namespace Guide.Tests;
 
 internal sealed class Alarms : ProtobufConnectionActor<Duration>

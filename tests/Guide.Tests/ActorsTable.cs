@@ -1,6 +1,3 @@
-using NetPoll.Actors;
-using Proto;
-
 namespace Guide.Tests;
 
 internal static class ActorsTable

@@ -1,5 +1,4 @@
 using System.Text;
-using NetPoll.Core;
 
 namespace Guide.Tests;
 

@@ -1,5 +1,3 @@
-using NetPoll.Core;
-
 namespace Guide.Tests;
 
 internal static class CoreDeadlines

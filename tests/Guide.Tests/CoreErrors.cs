@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using NetPoll.Core;
 
 namespace Guide.Tests;
 

@@ -1,5 +1,4 @@
 using System.Net;
-using NetPoll.Core;
 
 namespace Guide.Tests;
 

@@ -60,6 +60,7 @@ internal partial class Connection
         _corkedBytes = 0;
         _isWriteClosed = true;
         _isFinSent = true;
+        CancelLimits();
         DropOutput(home);
         _isOutputHigh = false;
         _isSuspended = false;

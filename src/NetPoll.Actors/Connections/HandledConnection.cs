@@ -205,6 +205,15 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
             case SetHeartbeat heartbeat:
                 Heartbeat = heartbeat.Heartbeat;
                 break;
+            case Actors.SendStream stream:
+                AnswerWhenSent(sender, stream.Token, SendStream(() => stream.Stream, isOurs: false, stream.Length, CancellationToken.None), stream.Stream);
+                break;
+            case Actors.SendFile file:
+                AnswerWhenSent(sender, file.Token, SendFile(file.Path, file.Offset, file.Length, CancellationToken.None));
+                break;
+            case SetRateLimits limits:
+                RateLimits = limits.Limits;
+                break;
             case Actors.HeartbeatAnswered:
                 HeartbeatAnswered();
                 break;
@@ -252,6 +261,26 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
         {
             acknowledgement.Complete(taken);
         }
+    }
+
+    private void AnswerWhenSent(PID? sender, object? token, Task sent, Stream? ours = null)
+    {
+        PID receiver = sender ?? _handler!;
+        _ = sent.ContinueWith(
+            sent =>
+            {
+                // On the thread pool, where it may block.
+                ours?.Dispose();
+                if (sent.Exception?.InnerException is { } failure)
+                {
+                    Log.StreamFailed(Home.Logger, failure, _self.Id);
+                }
+
+                System.Root.Send(receiver, new WriteAcknowledged(_self, token, sent.IsCompletedSuccessfully));
+            },
+            CancellationToken.None,
+            TaskContinuationOptions.None,
+            TaskScheduler.Default);
     }
 
     private void ChangeHandler(PID handler)
