@@ -17,7 +17,7 @@ internal static class GroupFanOut
 
         // One poller makes all connections, so the joins come one after the other.
         Listener listener = await system.NetPoll().ListenAsync("group", new IPEndPoint(IPAddress.Loopback, 0), () => new Member(group));
-        await using CrowdProcess crowd = await CrowdProcess.StartAsync(listener.EndPoint.Port, members);
+        await using CrowdProcess crowd = await CrowdProcess.StartAsync(((IPEndPoint)listener.EndPoint).Port, members);
         while (group.Count < members)
         {
             await Task.Yield();

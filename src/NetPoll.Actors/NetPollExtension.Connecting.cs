@@ -39,7 +39,7 @@ public sealed partial class NetPollExtension
 
     /// <summary>Connects to a server; the connection gets an actor, as an accepted one does.</summary>
     /// <param name="endPoint">
-    /// An <see cref="IPEndPoint"/>, or a <see cref="DnsEndPoint"/>: a host's addresses are tried one after the other, families in turn, the next
+    /// An <see cref="IPEndPoint"/>, a <see cref="UnixDomainSocketEndPoint"/>, or a <see cref="DnsEndPoint"/>: a host's addresses are tried one after the other, families in turn, the next
     /// beside those before it after <see cref="ConnectOptions.FallbackDelay"/> (Happy Eyeballs).
     /// </param>
     /// <param name="factory">Makes the actor, on the connection's poller's thread: it must not block.</param>
@@ -159,9 +159,13 @@ public sealed partial class NetPollExtension
             throw new ArgumentException($"The port of {endPoint} is 0; expected 1 to 65,535.", nameof(endPoint));
         }
 
-        if (endPoint is not (IPEndPoint or DnsEndPoint) || endPoint.AddressFamily is not (AddressFamily.InterNetwork or AddressFamily.InterNetworkV6 or AddressFamily.Unspecified))
+        bool isKnown = endPoint is UnixDomainSocketEndPoint
+            || (endPoint is IPEndPoint or DnsEndPoint && endPoint.AddressFamily is AddressFamily.InterNetwork or AddressFamily.InterNetworkV6 or AddressFamily.Unspecified);
+        if (!isKnown)
         {
-            throw new ArgumentException($"{endPoint} is a {endPoint.GetType().Name} of {endPoint.AddressFamily}; expected an IPEndPoint or a DnsEndPoint.", nameof(endPoint));
+            throw new ArgumentException(
+                $"{endPoint} is a {endPoint.GetType().Name} of {endPoint.AddressFamily}; expected an IPEndPoint, a DnsEndPoint or a UnixDomainSocketEndPoint.",
+                nameof(endPoint));
         }
     }
 }

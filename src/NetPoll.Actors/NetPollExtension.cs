@@ -111,12 +111,12 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 
     /// <summary>Begins to listen; every connection gets an actor of its own.</summary>
     /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; those of its connections are this, a slash and a number.</param>
-    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <param name="endPoint">See <see cref="NetListener.Listen"/>; port 0 lets the system choose.</param>
     /// <param name="factory">Makes the actor of a connection, on the connection's poller's thread: it must not block.</param>
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="IOException">The address is in use or not ours; the message names it.</exception>
     /// <exception cref="ProcessNameExistException">There is a listener of that name.</exception>
-    public Task<Listener> ListenAsync(string name, IPEndPoint endPoint, Func<ConnectionActor> factory, ListenerOptions? options = null)
+    public Task<Listener> ListenAsync(string name, EndPoint endPoint, Func<ConnectionActor> factory, ListenerOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(factory);
         return StartListeningAsync(name, endPoint, () => factory(), options);
@@ -128,14 +128,14 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     /// after the actor has stopped. A shutdown that drains waits for that.
     /// </typeparam>
     /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; those of its connections are this, a slash and a number.</param>
-    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <param name="endPoint">See <see cref="NetListener.Listen"/>; port 0 lets the system choose.</param>
     /// <param name="services">Where the scopes come from. Its services are made on pollers' threads: their constructors must not block.</param>
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="InvalidOperationException">The actor cannot be made: the message names the service that is missing.</exception>
     /// <exception cref="IOException">The address is in use or not ours; the message names it.</exception>
     /// <exception cref="ProcessNameExistException">There is a listener of that name.</exception>
     public Task<Listener> ListenAsync<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] TConnection>(
-        string name, IPEndPoint endPoint, IServiceProvider services, ListenerOptions? options = null)
+        string name, EndPoint endPoint, IServiceProvider services, ListenerOptions? options = null)
         where TConnection : ConnectionActor
     {
         ArgumentNullException.ThrowIfNull(services);
@@ -144,12 +144,12 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 
     /// <summary>Begins to listen; a plain actor handles the connections, by messages. See <see cref="Connected"/> and <see cref="Write"/>.</summary>
     /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; those of its connections are this, a slash and a number.</param>
-    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <param name="endPoint">See <see cref="NetListener.Listen"/>; port 0 lets the system choose.</param>
     /// <param name="handler">Gets the events of every connection. When it stops they are reset.</param>
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="IOException">The address is in use or not ours; the message names it.</exception>
     /// <exception cref="ProcessNameExistException">There is a listener of that name.</exception>
-    public Task<Listener> ListenAsync(string name, IPEndPoint endPoint, PID handler, ListenerOptions? options = null)
+    public Task<Listener> ListenAsync(string name, EndPoint endPoint, PID handler, ListenerOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(handler);
         return ListenAsync(name, endPoint, _ => handler, options);
@@ -157,14 +157,14 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 
     /// <summary>Begins to listen; a plain actor handles each connection, by messages. See <see cref="Connected"/> and <see cref="Write"/>.</summary>
     /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; those of its connections are this, a slash and a number.</param>
-    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <param name="endPoint">See <see cref="NetListener.Listen"/>; port 0 lets the system choose.</param>
     /// <param name="handlerOf">
     /// Gives the handler of a connection by the connection's PID, perhaps a new actor. On the connection's poller's thread: it must not block.
     /// </param>
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="IOException">The address is in use or not ours; the message names it.</exception>
     /// <exception cref="ProcessNameExistException">There is a listener of that name.</exception>
-    public Task<Listener> ListenAsync(string name, IPEndPoint endPoint, Func<PID, PID> handlerOf, ListenerOptions? options = null)
+    public Task<Listener> ListenAsync(string name, EndPoint endPoint, Func<PID, PID> handlerOf, ListenerOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(handlerOf);
         return StartListeningAsync(name, endPoint, NoActor, options, handlerOf);
@@ -182,7 +182,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 
     private static IActor NoActor() => throw new InvalidOperationException("A connection with a handler is no actor itself.");
 
-    private async Task<Listener> StartListeningAsync(string name, IPEndPoint endPoint, Producer factory, ListenerOptions? options, Func<PID, PID>? handlerOf = null)
+    private async Task<Listener> StartListeningAsync(string name, EndPoint endPoint, Producer factory, ListenerOptions? options, Func<PID, PID>? handlerOf = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentNullException.ThrowIfNull(endPoint);

@@ -6,7 +6,7 @@ using NetPoll.Core.Sockets;
 
 namespace NetPoll.Core;
 
-/// <summary>A TCP connection on a poller. Every member may be called from any thread.</summary>
+/// <summary>A TCP or Unix domain connection on a poller. Every member may be called from any thread.</summary>
 /// <remarks>
 /// An awaited operation that was begun on a poller's thread comes back to that thread. At most one read and one write are in progress at a
 /// time; others queue. A waiting operation holds no thread, and keeps the connection alive; one that is forgotten and waits for nothing is
@@ -33,10 +33,21 @@ public sealed class NetConnection : IAsyncDisposable, IDisposable
     public Poller Poller => _fd.Poller;
 
     /// <summary>Our side's address.</summary>
-    public IPEndPoint? LocalEndPoint => _fd.LocalEndPoint;
+    public EndPoint? LocalEndPoint => _fd.LocalEndPoint;
 
-    /// <summary>The peer's address.</summary>
-    public IPEndPoint? RemoteEndPoint => _fd.RemoteEndPoint;
+    /// <summary>The peer's address: a Unix domain socket that was not bound has an empty one.</summary>
+    public EndPoint? RemoteEndPoint => _fd.RemoteEndPoint;
+
+    /// <summary>The process that connected to a Unix domain socket, or listens on it; null for TCP, and where the system does not tell.</summary>
+    /// <exception cref="ObjectDisposedException">The connection was closed.</exception>
+    public PeerCredentials? PeerCredentials
+    {
+        get
+        {
+            ThrowUnless(_fd.GetPeerCredentials(out PeerCredentials? credentials), "look at");
+            return credentials;
+        }
+    }
 
     internal NetFd Fd => _fd;
 
@@ -115,10 +126,12 @@ public sealed class NetConnection : IAsyncDisposable, IDisposable
     /// <summary>Later reads find the end of the stream.</summary>
     public void CloseRead() => Shutdown(PollMode.Read);
 
-    /// <summary>Whether small writes leave at once, which is the default here, or are gathered (Nagle).</summary>
+    /// <summary>Whether small writes leave at once, which is the default here, or are gathered (Nagle). Unix domain sockets gather nothing.</summary>
     public void SetNoDelay(bool noDelay) => Set(SocketSetting.NoDelay, noDelay ? 1 : 0);
 
-    /// <summary>Whether the system probes an idle connection, and when it gives up.</summary>
+    /// <summary>
+    /// Whether the system probes an idle connection, and when it gives up. Does nothing on a Unix domain socket, whose peer cannot vanish unseen.
+    /// </summary>
     /// <param name="keepAlive">Null for no probes.</param>
     public void SetKeepAlive(KeepAlive? keepAlive)
     {
@@ -131,7 +144,10 @@ public sealed class NetConnection : IAsyncDisposable, IDisposable
         }
     }
 
-    /// <summary>How long sent bytes may stay unacknowledged before the system gives the connection up (TCP_USER_TIMEOUT).</summary>
+    /// <summary>
+    /// How long sent bytes may stay unacknowledged before the system gives the connection up (TCP_USER_TIMEOUT). Does nothing on a Unix domain
+    /// socket, whose bytes arrive when they are sent.
+    /// </summary>
     /// <param name="timeout">Null for the system's default, which is about a quarter of an hour; else 1 ms or more.</param>
     public void SetUserTimeout(TimeSpan? timeout)
     {

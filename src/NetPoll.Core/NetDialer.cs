@@ -20,8 +20,8 @@ public sealed class NetDialer
     /// </summary>
     public TimeSpan FallbackDelay { get; set; } = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>The address to come from; null lets the system choose.</summary>
-    public IPEndPoint? LocalEndPoint { get; set; }
+    /// <summary>The address to come from, of the same kind as that to connect to; null lets the system choose.</summary>
+    public EndPoint? LocalEndPoint { get; set; }
 
     /// <summary>Where the connections live; null for the default group.</summary>
     public PollerGroup? Group { get; set; }
@@ -30,14 +30,21 @@ public sealed class NetDialer
     public Func<string, CancellationToken, Task<IPAddress[]>> Resolver { get; set; } = static (host, token) => Dns.GetHostAddressesAsync(host, token);
 
     /// <summary>Connects to an address.</summary>
+    /// <param name="endPoint">
+    /// An <see cref="IPEndPoint"/>, a <see cref="UnixDomainSocketEndPoint"/>, or a <see cref="DnsEndPoint"/>: the same as the host and port in it.
+    /// </param>
+    /// <param name="cancellationToken">Ends the attempt.</param>
+    /// <exception cref="ArgumentException">Another kind of end point, or <see cref="LocalEndPoint"/> is of another kind.</exception>
     /// <exception cref="DeadlineExceededException">The timeout has passed.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="IOException">Refused or unreachable; the inner exception has the system's error.</exception>
-    public async ValueTask<NetConnection> ConnectAsync(IPEndPoint endPoint, CancellationToken cancellationToken = default)
+    public async ValueTask<NetConnection> ConnectAsync(EndPoint endPoint, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(endPoint);
         cancellationToken.ThrowIfCancellationRequested();
-        return await ConnectAsync(endPoint, StartGroup(), DeadlineOfAttempt(), cancellationToken);
+        return endPoint is DnsEndPoint host
+            ? await ConnectAsync(host.Host, host.Port, host.AddressFamily, cancellationToken)
+            : await ConnectAsync(endPoint, StartGroup(), DeadlineOfAttempt(), cancellationToken);
     }
 
     /// <summary>Connects to a host by its name or its address in text.</summary>
@@ -48,9 +55,12 @@ public sealed class NetDialer
     /// A host with several addresses is tried at one after the other, families in turn, each beside those before it after
     /// <see cref="FallbackDelay"/> or when one has failed. The first connection wins; the others are closed (Happy Eyeballs).
     /// </remarks>
-    /// <inheritdoc cref="ConnectAsync(IPEndPoint, CancellationToken)" path="/exception"/>
+    /// <inheritdoc cref="ConnectAsync(EndPoint, CancellationToken)" path="/exception"/>
     /// <exception cref="SocketException">The name has no address.</exception>
-    public async ValueTask<NetConnection> ConnectAsync(string host, int port, CancellationToken cancellationToken = default)
+    public ValueTask<NetConnection> ConnectAsync(string host, int port, CancellationToken cancellationToken = default) =>
+        ConnectAsync(host, port, AddressFamily.Unspecified, cancellationToken);
+
+    private async ValueTask<NetConnection> ConnectAsync(string host, int port, AddressFamily family, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(host);
         ArgumentOutOfRangeException.ThrowIfLessThan(port, 1);
@@ -72,6 +82,11 @@ public sealed class NetDialer
             IPAddress[] addresses = IPAddress.TryParse(host, out IPAddress? literal)
                 ? [literal]
                 : await Resolver(host, attempts.Token).WaitAsync(attempts.Token);
+            if (family != AddressFamily.Unspecified)
+            {
+                addresses = Array.FindAll(addresses, found => found.AddressFamily == family);
+            }
+
             return addresses.Length == 0
                 ? throw new SocketException((int)SocketError.HostNotFound, $"The host '{host}' has no address.")
                 : await RaceAsync(Interleave(addresses), port, group, time, attempts);
@@ -183,7 +198,7 @@ public sealed class NetDialer
         }
     }
 
-    private async ValueTask<NetConnection> ConnectAsync(IPEndPoint endPoint, PollerGroup group, Deadline deadline, CancellationToken cancellationToken)
+    private async ValueTask<NetConnection> ConnectAsync(EndPoint endPoint, PollerGroup group, Deadline deadline, CancellationToken cancellationToken)
     {
         (OperationOutcome outcome, NetFd? fd) = await NetFd.ConnectAsync(group.Choose(), group.Platform, endPoint, LocalEndPoint, deadline, cancellationToken);
         if (outcome.IsCancelled)

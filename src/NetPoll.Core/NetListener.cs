@@ -1,11 +1,12 @@
 using System.Net;
+using System.Net.Sockets;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Diagnostics;
 using NetPoll.Core.Sockets;
 
 namespace NetPoll.Core;
 
-/// <summary>A TCP listener on a poller. Every member may be called from any thread.</summary>
+/// <summary>A TCP or Unix domain listener on a poller. Every member may be called from any thread.</summary>
 /// <remarks>Go: <c>net.TCPListener</c>.</remarks>
 public sealed class NetListener : IAsyncDisposable, IDisposable
 {
@@ -32,7 +33,7 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Where it listens, with the port that the system chose if none was given.</summary>
-    public IPEndPoint LocalEndPoint => _fd.LocalEndPoint!;
+    public EndPoint LocalEndPoint => _fd.LocalEndPoint!;
 
     /// <summary>The poller that watches this listener.</summary>
     public Poller Poller => _fd.Poller;
@@ -40,17 +41,26 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
     internal NetFd Fd => _fd;
 
     /// <summary>Begins to listen. On <see cref="IPAddress.IPv6Any"/> it accepts IPv4 as well.</summary>
-    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <param name="endPoint">
+    /// An <see cref="IPEndPoint"/>, whose port 0 lets the system choose; or a <see cref="UnixDomainSocketEndPoint"/>, a path or an abstract name.
+    /// </param>
     /// <param name="group">Where the listener and its connections live; null for the default group.</param>
     /// <param name="backlog">How many connections may wait to be accepted, 1 or more.</param>
+    /// <remarks>
+    /// A path at which a socket was left behind, on which nobody listens, is replaced; anything else there is left alone and is an error. While
+    /// it is looked at, the folder is locked (flock) against others who do the same. Closing the listener removes the path if it still is this
+    /// listener's. Who may connect is the file system's matter: the folder's and the socket's permissions.
+    /// </remarks>
+    /// <exception cref="ArgumentException">Another kind of end point.</exception>
     /// <exception cref="IOException">The address is in use or not ours; the message names it.</exception>
-    public static NetListener Listen(IPEndPoint endPoint, PollerGroup? group = null, int backlog = DefaultBacklog)
+    /// <exception cref="PlatformNotSupportedException">The backend has no such sockets.</exception>
+    public static NetListener Listen(EndPoint endPoint, PollerGroup? group = null, int backlog = DefaultBacklog)
     {
         ArgumentNullException.ThrowIfNull(endPoint);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(backlog);
         group ??= PollerGroup.Default;
         group.Start();
-        IoResult result = group.Platform.Listen(endPoint, backlog, sharePort: false, out PollableSocket? socket);
+        IoResult result = group.Platform.ListenStream(endPoint, backlog, out PollableSocket? socket);
         NetFd? fd = null;
         if (result.IsSuccess)
         {

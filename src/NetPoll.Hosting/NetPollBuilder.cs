@@ -20,12 +20,12 @@ public sealed class NetPollBuilder
     public IServiceCollection Services { get; }
 
     /// <summary>Adds a listener that is called as its connections' type.</summary>
-    /// <typeparam name="TConnection">See <see cref="Listen{TConnection}(string, IPEndPoint, Action{ListenerOptions}?)"/>.</typeparam>
-    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <typeparam name="TConnection">See <see cref="Listen{TConnection}(string, EndPoint, Action{ListenerOptions}?)"/>.</typeparam>
+    /// <param name="endPoint">See <see cref="NetPoll.Core.NetListener.Listen"/>; port 0 lets the system choose.</param>
     /// <param name="configure">Changes the options.</param>
     /// <exception cref="ArgumentException">There is a listener of that name: give this one another.</exception>
     public NetPollBuilder Listen<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] TConnection>(
-        IPEndPoint endPoint, Action<ListenerOptions>? configure = null)
+        EndPoint endPoint, Action<ListenerOptions>? configure = null)
         where TConnection : ConnectionActor => Listen<TConnection>(typeof(TConnection).Name, endPoint, configure);
 
     /// <summary>Adds a listener whose connections' actors are made by constructor injection.</summary>
@@ -34,11 +34,11 @@ public sealed class NetPollBuilder
     /// for the connection and disposed after it. An actor whose constructor takes nothing gets no scope.
     /// </typeparam>
     /// <param name="name">Its PID is <c>netpoll/listener-</c> and this; <see cref="NetPollExtension.FindListener"/> finds it.</param>
-    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <param name="endPoint">See <see cref="NetPoll.Core.NetListener.Listen"/>; port 0 lets the system choose.</param>
     /// <param name="configure">Changes the options.</param>
     /// <exception cref="ArgumentException">There is a listener of that name.</exception>
     public NetPollBuilder Listen<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] TConnection>(
-        string name, IPEndPoint endPoint, Action<ListenerOptions>? configure = null)
+        string name, EndPoint endPoint, Action<ListenerOptions>? configure = null)
         where TConnection : ConnectionActor => Add(
             name,
             endPoint,
@@ -47,14 +47,14 @@ public sealed class NetPollBuilder
 
     /// <summary>Adds a listener whose connections' actors are made by a factory.</summary>
     /// <param name="name">Its PID is <c>netpoll/listener-</c> and this; <see cref="NetPollExtension.FindListener"/> finds it.</param>
-    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <param name="endPoint">See <see cref="NetPoll.Core.NetListener.Listen"/>; port 0 lets the system choose.</param>
     /// <param name="factory">
     /// Makes the actor of a connection, on the connection's poller's thread: it must not block. It gets the host's own services, without a
     /// scope: what it makes of transient disposables there is kept until the host ends.
     /// </param>
     /// <param name="configure">Changes the options.</param>
     /// <exception cref="ArgumentException">There is a listener of that name.</exception>
-    public NetPollBuilder Listen(string name, IPEndPoint endPoint, Func<IServiceProvider, ConnectionActor> factory, Action<ListenerOptions>? configure = null)
+    public NetPollBuilder Listen(string name, EndPoint endPoint, Func<IServiceProvider, ConnectionActor> factory, Action<ListenerOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(factory);
         return Add(
@@ -66,20 +66,20 @@ public sealed class NetPollBuilder
 
     /// <summary>Adds a listener whose connections are handled by a plain actor, by messages.</summary>
     /// <param name="name">Its PID is <c>netpoll/listener-</c> and this; <see cref="NetPollExtension.FindListener"/> finds it.</param>
-    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <param name="endPoint">See <see cref="NetPoll.Core.NetListener.Listen"/>; port 0 lets the system choose.</param>
     /// <param name="handler">
     /// Gives the actor that gets the events of every connection, perhaps a new one. Called once, when the host has started; when the actor
     /// stops the connections are reset.
     /// </param>
     /// <param name="configure">Changes the options.</param>
     /// <exception cref="ArgumentException">There is a listener of that name.</exception>
-    public NetPollBuilder Listen(string name, IPEndPoint endPoint, Func<IServiceProvider, PID> handler, Action<ListenerOptions>? configure = null)
+    public NetPollBuilder Listen(string name, EndPoint endPoint, Func<IServiceProvider, PID> handler, Action<ListenerOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(handler);
         return Add(name, endPoint, (services, netPoll, options) => netPoll.ListenAsync(name, endPoint, handler(services), options), configure);
     }
 
-    private NetPollBuilder Add(string name, IPEndPoint endPoint, ListenerStart start, Action<ListenerOptions>? configure)
+    private NetPollBuilder Add(string name, EndPoint endPoint, ListenerStart start, Action<ListenerOptions>? configure)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentNullException.ThrowIfNull(endPoint);

@@ -29,7 +29,7 @@ public sealed class ActorsGuideTests
         Listener listener = await system.NetPoll().ListenAsync(
             "flood", new IPEndPoint(IPAddress.Loopback, 0), static () => new FloodingConnection(), new ListenerOptions { Connections = { MaxOutputBytes = 64 << 20 } });
         using TcpClient client = new();
-        await client.ConnectAsync(listener.EndPoint);
+        await client.ConnectAsync((IPEndPoint)listener.EndPoint);
         await client.GetStream().ReadExactlyAsync(new byte[1]);
 
         IReadOnlyList<ConnectionInfo> slowest = await ActorsTable.SlowestAsync(system);
@@ -59,10 +59,10 @@ public sealed class ActorsGuideTests
         await system.NetPoll().ShutdownAsync(TimeSpan.Zero);
     }
 
-    private static async Task<string> AskAsync(IPEndPoint endPoint, string question)
+    private static async Task<string> AskAsync(EndPoint endPoint, string question)
     {
         using TcpClient client = new();
-        await client.ConnectAsync(endPoint);
+        await client.ConnectAsync((IPEndPoint)endPoint);
         NetworkStream stream = client.GetStream();
         await stream.WriteAsync(Encoding.UTF8.GetBytes(question));
         byte[] buffer = new byte[256];

@@ -56,7 +56,7 @@ public sealed class ActorsListeningTests
 
     private sealed class WhoAmI : ConnectionActor
     {
-        protected override void OnConnected() => Send(Encoding.UTF8.GetBytes(RemoteEndPoint!.ToString()));
+        protected override void OnConnected() => Send(Encoding.UTF8.GetBytes($"{RemoteEndPoint}"));
     }
 
     private sealed class Quiet : ConnectionActor

@@ -5,7 +5,7 @@ namespace Guide.Tests;
 
 internal static class CoreErrors
 {
-    internal static async Task<string> TryConnectAsync(IPEndPoint endPoint)
+    internal static async Task<string> TryConnectAsync(EndPoint endPoint)
     {
         try
         {

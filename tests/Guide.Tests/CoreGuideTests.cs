@@ -33,6 +33,18 @@ public sealed class CoreGuideTests
     }
 
     [Fact]
+    public async Task Over_a_path_both_sides_know_the_other_s_process()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.GetEnvironmentVariable("NETPOLL_BACKEND") != "portable", "The portable backend has no Unix domain sockets yet.");
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("netpoll-");
+
+        string who = await CoreUnix.WhoIsThereAsync(Path.Combine(folder.FullName, "socket"));
+
+        Assert.StartsWith($"process {Environment.ProcessId} of user ", who, StringComparison.Ordinal);
+        folder.Delete();
+    }
+
+    [Fact]
     public async Task A_close_ends_the_read_that_waits()
     {
         await using NetListener listener = CoreServer.Start();
@@ -44,7 +56,7 @@ public sealed class CoreGuideTests
     [Fact]
     public async Task An_error_names_what_happened_and_where()
     {
-        IPEndPoint closed;
+        EndPoint closed;
         await using (NetListener listener = CoreServer.Start())
         {
             closed = listener.LocalEndPoint;

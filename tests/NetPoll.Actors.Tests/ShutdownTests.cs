@@ -238,7 +238,7 @@ public sealed class ShutdownTests
         Assert.Equal(["netpoll/poller-0", "netpoll/poller-1"], server.NetPoll.Pollers.Select(static pid => pid.Id));
     }
 
-    private static bool IsFree(System.Net.IPEndPoint endPoint)
+    private static bool IsFree(System.Net.EndPoint endPoint)
     {
         try
         {

@@ -5,8 +5,8 @@ using NetPoll.Tests;
 namespace NetPoll.Conformance.Tests;
 
 /// <summary>
-/// The cases of golang.org/x/net/nettest/conntest.go, which every implementation of Go's <c>net.Conn</c> is held to, over TCP. With the two
-/// ends on one poller and on two.
+/// The cases of golang.org/x/net/nettest/conntest.go, which every implementation of Go's <c>net.Conn</c> is held to, over TCP and Unix
+/// domain sockets. With the two ends on one poller and on two.
 /// </summary>
 public sealed class ConnTestTests
 {
@@ -15,15 +15,21 @@ public sealed class ConnTestTests
     // Go: aLongTimeAgo.
     private static readonly Deadline LongAgo = Deadline.At(DateTimeOffset.FromUnixTimeSeconds(233_431_200));
 
-    public static TheoryData<int> Pollers => [1, 2];
+    public static TheoryData<Transport, int> Ends => new()
+    {
+        { Transport.Tcp, 1 },
+        { Transport.Tcp, 2 },
+        { Transport.Unix, 1 },
+        { Transport.Unix, 2 },
+    };
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Theory]
-    [MemberData(nameof(Pollers))]
-    public async Task NP139_BasicIO_a_mebibyte_in_chunks_arrives_as_it_was_sent(int pollers)
+    [MemberData(nameof(Ends))]
+    public async Task NP139_BasicIO_a_mebibyte_in_chunks_arrives_as_it_was_sent(Transport transport, int pollers)
     {
-        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(pollers);
+        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(transport, pollers);
         byte[] sent = new byte[8 << 17];
         new Random(Seed.Next()).NextBytes(sent);
 
@@ -48,10 +54,10 @@ public sealed class ConnTestTests
     }
 
     [Theory]
-    [MemberData(nameof(Pollers))]
-    public async Task NP140_PingPong_a_counter_goes_to_and_fro_in_step_until_the_end(int pollers)
+    [MemberData(nameof(Ends))]
+    public async Task NP140_PingPong_a_counter_goes_to_and_fro_in_step_until_the_end(Transport transport, int pollers)
     {
-        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(pollers);
+        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(transport, pollers);
         Task[] players = [Task.Run(() => Play(pair.First), Cancellation), Task.Run(() => Play(pair.Second), Cancellation)];
 
         // Go kicks the game off by a zero.
@@ -89,10 +95,10 @@ public sealed class ConnTestTests
     }
 
     [Theory]
-    [MemberData(nameof(Pollers))]
-    public async Task NP141_RacyRead_ten_readers_with_deadlines_meet_nothing_but_timeouts_and_keep_their_buffers(int pollers)
+    [MemberData(nameof(Ends))]
+    public async Task NP141_RacyRead_ten_readers_with_deadlines_meet_nothing_but_timeouts_and_keep_their_buffers(Transport transport, int pollers)
     {
-        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(pollers);
+        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(transport, pollers);
         Task feeding = Task.Run(() => PumpAsync(pair.Second), Cancellation);
         pair.First.SetReadDeadline(Deadline.After(TimeSpan.FromMilliseconds(1)));
         Task[] readers = [.. Enumerable.Range(0, 10).Select(_ => Task.Run(
@@ -125,10 +131,10 @@ public sealed class ConnTestTests
     }
 
     [Theory]
-    [MemberData(nameof(Pollers))]
-    public async Task NP142_RacyWrite_ten_writers_with_deadlines_meet_nothing_but_timeouts(int pollers)
+    [MemberData(nameof(Ends))]
+    public async Task NP142_RacyWrite_ten_writers_with_deadlines_meet_nothing_but_timeouts(Transport transport, int pollers)
     {
-        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(pollers);
+        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(transport, pollers);
         Task draining = Task.Run(() => DrainAsync(pair.Second), Cancellation);
         pair.First.SetWriteDeadline(Deadline.After(TimeSpan.FromMilliseconds(1)));
         Task[] writers = [.. Enumerable.Range(0, 10).Select(_ => Task.Run(
@@ -156,10 +162,10 @@ public sealed class ConnTestTests
     }
 
     [Theory]
-    [MemberData(nameof(Pollers))]
-    public async Task NP143_ReadTimeout_a_read_deadline_in_the_past_leaves_writes_alone(int pollers)
+    [MemberData(nameof(Ends))]
+    public async Task NP143_ReadTimeout_a_read_deadline_in_the_past_leaves_writes_alone(Transport transport, int pollers)
     {
-        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(pollers);
+        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(transport, pollers);
         Task draining = Task.Run(() => DrainAsync(pair.Second), Cancellation);
 
         pair.First.SetReadDeadline(LongAgo);
@@ -170,10 +176,10 @@ public sealed class ConnTestTests
     }
 
     [Theory]
-    [MemberData(nameof(Pollers))]
-    public async Task NP144_WriteTimeout_a_write_deadline_in_the_past_leaves_reads_alone(int pollers)
+    [MemberData(nameof(Ends))]
+    public async Task NP144_WriteTimeout_a_write_deadline_in_the_past_leaves_reads_alone(Transport transport, int pollers)
     {
-        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(pollers);
+        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(transport, pollers);
         Task feeding = Task.Run(() => PumpAsync(pair.Second), Cancellation);
 
         pair.First.SetWriteDeadline(LongAgo);
@@ -184,10 +190,10 @@ public sealed class ConnTestTests
     }
 
     [Theory]
-    [MemberData(nameof(Pollers))]
-    public async Task NP145_PastTimeout_both_directions_fail_and_work_again_when_it_is_taken_back(int pollers)
+    [MemberData(nameof(Ends))]
+    public async Task NP145_PastTimeout_both_directions_fail_and_work_again_when_it_is_taken_back(Transport transport, int pollers)
     {
-        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(pollers);
+        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(transport, pollers);
         Task echoing = Task.Run(() => EchoAsync(pair.Second), Cancellation);
         await AssertRoundTrip(pair.First);
 
@@ -201,10 +207,10 @@ public sealed class ConnTestTests
     }
 
     [Theory]
-    [MemberData(nameof(Pollers))]
-    public async Task NP146_PresentTimeout_a_deadline_in_the_past_ends_what_is_in_progress_and_not_before(int pollers)
+    [MemberData(nameof(Ends))]
+    public async Task NP146_PresentTimeout_a_deadline_in_the_past_ends_what_is_in_progress_and_not_before(Transport transport, int pollers)
     {
-        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(pollers);
+        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(transport, pollers);
         bool isSet = false;
         Task read = Expect(async () => await pair.First.ReadAsync(new byte[1024]));
         Task write = Expect(async () =>
@@ -233,10 +239,10 @@ public sealed class ConnTestTests
     }
 
     [Theory]
-    [MemberData(nameof(Pollers))]
-    public async Task NP147_FutureTimeout_both_directions_end_in_time_and_work_again_afterwards(int pollers)
+    [MemberData(nameof(Ends))]
+    public async Task NP147_FutureTimeout_both_directions_end_in_time_and_work_again_afterwards(Transport transport, int pollers)
     {
-        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(pollers);
+        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(transport, pollers);
         TimeSpan timeout = TimeSpan.FromMilliseconds(100);
         long start = TimeProvider.System.GetTimestamp();
         pair.First.SetDeadline(Deadline.After(timeout));
@@ -261,10 +267,10 @@ public sealed class ConnTestTests
     }
 
     [Theory]
-    [MemberData(nameof(Pollers))]
-    public async Task NP148_CloseTimeout_a_close_ends_the_loops_of_reads_and_writes(int pollers)
+    [MemberData(nameof(Ends))]
+    public async Task NP148_CloseTimeout_a_close_ends_the_loops_of_reads_and_writes(Transport transport, int pollers)
     {
-        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(pollers);
+        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(transport, pollers);
         Task draining = Task.Run(() => DrainAsync(pair.Second), Cancellation);
         pair.First.SetDeadline(Deadline.None);
         Task read = Task.Run(
@@ -297,10 +303,10 @@ public sealed class ConnTestTests
     }
 
     [Theory]
-    [MemberData(nameof(Pollers))]
-    public async Task NP149_ConcurrentMethods_everything_may_be_called_at_once(int pollers)
+    [MemberData(nameof(Ends))]
+    public async Task NP149_ConcurrentMethods_everything_may_be_called_at_once(Transport transport, int pollers)
     {
-        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(pollers);
+        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(transport, pollers);
         Task echoing = Task.Run(() => EchoAsync(pair.Second), Cancellation);
         List<Task> calls = [];
         for (int round = 0; round < 100; round++)

@@ -38,7 +38,7 @@ public sealed class ForgottenHandleTests
     public async Task A_listener_is_closed_and_reported_and_its_address_is_free()
     {
         await using PollerGroup group = new(new PollerOptions { PollerCount = 1, Logger = _log });
-        IPEndPoint endPoint = ForgetListener(group);
+        EndPoint endPoint = ForgetListener(group);
 
         await Collected("the listener is reported", () => _log.Entries.Any(static entry => entry.Id == ListenerForgotten));
 
@@ -113,7 +113,7 @@ public sealed class ForgottenHandleTests
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static IPEndPoint ForgetListener(PollerGroup group) => NetListener.Listen(new IPEndPoint(IPAddress.Loopback, 0), group).LocalEndPoint;
+    private static EndPoint ForgetListener(PollerGroup group) => NetListener.Listen(new IPEndPoint(IPAddress.Loopback, 0), group).LocalEndPoint;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static async Task<WeakReference> CloseAsync(NetListener listener)

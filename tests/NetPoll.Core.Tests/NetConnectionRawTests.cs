@@ -249,7 +249,7 @@ public sealed class NetConnectionRawTests
 
         string line = Assert.Single(pair.Poller.DumpWaiters());
 
-        Assert.Contains(pair.Connection.RemoteEndPoint!.ToString(), line, StringComparison.Ordinal);
+        Assert.Contains($"{pair.Connection.RemoteEndPoint}", line, StringComparison.Ordinal);
         Assert.Contains("ReadOperation", line, StringComparison.Ordinal);
         Assert.Contains($"Socket {number}", line, StringComparison.Ordinal);
         await pair.Connection.CloseAsync();

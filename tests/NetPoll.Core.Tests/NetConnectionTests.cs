@@ -184,7 +184,7 @@ public sealed class NetConnectionTests
 
         IOException failure = await Assert.ThrowsAsync<IOException>(() => read.WaitAsync(Limit, Cancellation));
         Assert.Equal(SocketError.ConnectionReset, Assert.IsType<SocketException>(failure.InnerException).SocketErrorCode);
-        Assert.Contains(pair.Connection.RemoteEndPoint!.ToString(), failure.Message, StringComparison.Ordinal);
+        Assert.Contains($"{pair.Connection.RemoteEndPoint}", failure.Message, StringComparison.Ordinal);
 
         async Task<int> ReadUntilReset() => await pair.Connection.ReadAsync(new byte[8]);
     }
@@ -221,7 +221,7 @@ public sealed class NetConnectionTests
 
         WriteFailedException failure = await Assert.ThrowsAsync<WriteFailedException>(() => write.WaitAsync(Limit, Cancellation));
         Assert.InRange(failure.BytesTransferred, received, (2 * buffers[0].Length) - 1);
-        Assert.Contains(pair.Connection.RemoteEndPoint!.ToString(), failure.Message, StringComparison.Ordinal);
+        Assert.Contains($"{pair.Connection.RemoteEndPoint}", failure.Message, StringComparison.Ordinal);
     }
 
     [Theory]

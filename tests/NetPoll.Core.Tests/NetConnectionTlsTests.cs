@@ -59,7 +59,7 @@ public sealed class NetConnectionTlsTests : IDisposable
             Cancellation);
 
         // Quiet also means that no byte is taken for a command, and that it stays until we end.
-        using Process client = Start("s_client", "-quiet", "-connect", fixture.Listener.LocalEndPoint.ToString());
+        using Process client = Start("s_client", "-quiet", "-connect", $"{fixture.Listener.LocalEndPoint}");
         Task<byte[]> received = ReadAllAsync(client);
         await client.StandardInput.BaseStream.WriteAsync(sent, Cancellation).AsTask().WaitAsync(Limit, Cancellation);
         client.StandardInput.Close();

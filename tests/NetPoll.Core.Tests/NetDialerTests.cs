@@ -417,7 +417,7 @@ public sealed class NetDialerTests : IAsyncDisposable
             if (any.TryAccept(out NetConnection? loser))
             {
                 NetConnection[] both = [accepted, loser!];
-                NetConnection lost = both.Single(one => one.RemoteEndPoint!.Port != connection.LocalEndPoint!.Port || one.RemoteEndPoint.Address.Equals(connection.LocalEndPoint.Address) is false);
+                NetConnection lost = both.Single(one => !one.RemoteEndPoint!.Equals(connection.LocalEndPoint));
                 try
                 {
                     Assert.Equal(0, await lost.ReadAsync(new byte[1]).AsTask().WaitAsync(Limit, Cancellation));

@@ -42,7 +42,7 @@ public sealed class NetListenerTests
 
         IOException failure = Assert.Throws<IOException>(() => NetListener.Listen(fixture.Listener.LocalEndPoint, fixture.Group));
 
-        Assert.Contains(fixture.Listener.LocalEndPoint.ToString(), failure.Message, StringComparison.Ordinal);
+        Assert.Contains($"{fixture.Listener.LocalEndPoint}", failure.Message, StringComparison.Ordinal);
         Assert.Equal(SocketError.AddressAlreadyInUse, Assert.IsType<SocketException>(failure.InnerException).SocketErrorCode);
         Assert.Equal(1, fixture.Group.Pollers[0].Snapshot().Monitored);
     }
@@ -51,7 +51,7 @@ public sealed class NetListenerTests
     public async Task A_closed_listener_s_address_is_free_at_once()
     {
         await using NetListenerFixture fixture = new();
-        IPEndPoint endPoint = fixture.Listener.LocalEndPoint;
+        EndPoint endPoint = fixture.Listener.LocalEndPoint;
 
         await fixture.Listener.CloseAsync();
         await using NetListener second = NetListener.Listen(endPoint, fixture.Group);

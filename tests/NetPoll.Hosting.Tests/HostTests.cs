@@ -31,6 +31,23 @@ public sealed class HostTests
     }
 
     [Fact]
+    public async Task A_listener_of_the_host_may_be_at_a_path()
+    {
+        TestBackend.SkipOnPortable("The portable backend has no Unix domain sockets yet.");
+        using TemporaryFolder folder = new();
+        await using TestHost host = await TestHost.StartAsync(services =>
+            services.AddNetPoll(static options => options.Pollers.PollerCount = 2).Listen<EchoConnection>(new UnixDomainSocketEndPoint(folder["socket"])));
+        using Peer peer = await host.ConnectAsync(nameof(EchoConnection));
+
+        await peer.SendAsync("hello");
+        Assert.Equal("hello", await peer.ReceiveTextAsync(5));
+        peer.CloseWriteWhenItEnds();
+        await host.StopAsync();
+
+        Assert.False(File.Exists(folder["socket"]));
+    }
+
+    [Fact]
     public async Task Connections_end_and_their_services_are_disposed_before_any_other_service_is_told_to_stop()
     {
         Journal journal = new();
@@ -121,7 +138,7 @@ public sealed class HostTests
     [Fact]
     public async Task A_host_that_is_disposed_without_a_stop_leaves_no_listener()
     {
-        IPEndPoint endPoint;
+        EndPoint endPoint;
         await using (TestHost host = await TestHost.StartAsync(static services => services.AddNetPoll().Listen<EchoConnection>(TestHost.AnyPort)))
         {
             endPoint = host.NetPoll.FindListener(nameof(EchoConnection))!.EndPoint;

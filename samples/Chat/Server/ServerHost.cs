@@ -99,7 +99,7 @@ internal sealed class ServerHost : IAsyncDisposable
             {
                 Listener listener = await system.NetPoll().ListenAsync(
                     name, new IPEndPoint(options.Address, port), connection, new ListenerOptions { Connections = ConnectionLimits.Of(options) });
-                return listener.EndPoint;
+                return (IPEndPoint)listener.EndPoint;
             }
             catch (IOException exception)
             {

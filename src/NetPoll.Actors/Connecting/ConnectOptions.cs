@@ -14,8 +14,8 @@ public sealed class ConnectOptions
     /// <summary>How long the attempt at one address of a host has for itself before the next is tried beside it, 0 or more. Default 250 ms.</summary>
     public TimeSpan FallbackDelay { get; set; } = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>The address to come from. Default null: the system's choice.</summary>
-    public IPEndPoint? LocalEndPoint { get; set; }
+    /// <summary>The address to come from, of the same kind as that to connect to. Default null: the system's choice.</summary>
+    public EndPoint? LocalEndPoint { get; set; }
 
     /// <summary>
     /// On which poller the connection lives. Default null: on the poller that the caller runs on, so that a connection which makes another

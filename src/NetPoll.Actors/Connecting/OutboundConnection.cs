@@ -113,22 +113,14 @@ internal sealed class OutboundConnection : IConnectionOwner
             Group = _extension.Group,
         };
         dialer.Resolver = _options.Resolver ?? dialer.Resolver;
-        if (_endPoint is IPEndPoint address)
+        if (_endPoint is not DnsEndPoint host)
         {
-            return await dialer.ConnectAsync(address, cancellationToken).ConfigureAwait(false);
-        }
-
-        DnsEndPoint host = (DnsEndPoint)_endPoint;
-        if (host.AddressFamily != AddressFamily.Unspecified)
-        {
-            Func<string, CancellationToken, Task<IPAddress[]>> resolver = dialer.Resolver;
-            dialer.Resolver = async (name, token) =>
-                Array.FindAll(await resolver(name, token).ConfigureAwait(false), found => found.AddressFamily == host.AddressFamily);
+            return await dialer.ConnectAsync(_endPoint, cancellationToken).ConfigureAwait(false);
         }
 
         try
         {
-            return await dialer.ConnectAsync(host.Host, host.Port, cancellationToken).ConfigureAwait(false);
+            return await dialer.ConnectAsync(host, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is SocketException or IOException)
         {

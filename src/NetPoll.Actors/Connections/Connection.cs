@@ -39,10 +39,13 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     internal int ListIndex { get; set; }
 
     /// <summary>The peer's address. A new object each time: it is asked for seldom, and would weigh on every idle connection.</summary>
-    internal IPEndPoint? RemoteEndPoint => _transport.RemoteEndPoint;
+    internal EndPoint? RemoteEndPoint => _transport.RemoteEndPoint;
 
     /// <summary>Our side's address; null once closed. Asks the system.</summary>
-    internal IPEndPoint? LocalEndPoint => _transport.LocalEndPoint;
+    internal EndPoint? LocalEndPoint => _transport.LocalEndPoint;
+
+    /// <summary>The process on the other side; null where the system does not tell, and once closed. Asks the system.</summary>
+    internal PeerCredentials? PeerCredentials => _transport.PeerCredentials;
 
     internal ConnectionPhase Phase => _phase;
 

@@ -37,10 +37,13 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
     protected IContext Context => _context ?? throw NotConnected();
 
     /// <summary>The peer's address.</summary>
-    protected IPEndPoint? RemoteEndPoint => Connection.RemoteEndPoint;
+    protected EndPoint? RemoteEndPoint => Connection.RemoteEndPoint;
 
     /// <summary>Our side's address.</summary>
-    protected IPEndPoint? LocalEndPoint => Connection.LocalEndPoint;
+    protected EndPoint? LocalEndPoint => Connection.LocalEndPoint;
+
+    /// <summary>The process on the other side of a Unix domain socket; null for TCP, once closed, and where the system does not tell.</summary>
+    protected PeerCredentials? PeerCredentials => Connection.PeerCredentials;
 
     /// <summary>Bytes that wait to be sent because the peer does not take them.</summary>
     protected long OutputBytes => Connection.OutputBytes;

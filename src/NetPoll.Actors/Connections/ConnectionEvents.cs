@@ -1,4 +1,5 @@
 using System.Net;
+using NetPoll.Core;
 using Proto;
 
 namespace NetPoll.Actors;
@@ -10,7 +11,11 @@ namespace NetPoll.Actors;
 /// <param name="Connection">The connection.</param>
 /// <param name="RemoteEndPoint">The peer's address.</param>
 /// <param name="LocalEndPoint">Our side's address.</param>
-public sealed record Connected(PID Connection, IPEndPoint? RemoteEndPoint, IPEndPoint? LocalEndPoint);
+public sealed record Connected(PID Connection, EndPoint? RemoteEndPoint, EndPoint? LocalEndPoint)
+{
+    /// <summary>The process on the other side of a Unix domain socket; null for TCP, and where the system does not tell.</summary>
+    public PeerCredentials? PeerCredentials { get; init; }
+}
 
 /// <summary>Bytes have come: what one read found, without regard to frames.</summary>
 /// <param name="Connection">The connection.</param>

@@ -156,7 +156,7 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
     {
         Home.Handlers.Add(_handler!);
         Attach(this);
-        Tell(new Connected(_self, RemoteEndPoint, LocalEndPoint));
+        Tell(new Connected(_self, RemoteEndPoint, LocalEndPoint) { PeerCredentials = PeerCredentials });
     }
 
     private bool TryObey(object message, PID? sender)
@@ -288,7 +288,7 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
         Home.Handlers.Remove(_handler!);
         _handler = handler;
         Home.Handlers.Add(handler);
-        Tell(new Connected(_self, RemoteEndPoint, LocalEndPoint));
+        Tell(new Connected(_self, RemoteEndPoint, LocalEndPoint) { PeerCredentials = PeerCredentials });
     }
 
     private void Tell(object message) => System.Root.Send(_handler!, message);

@@ -22,7 +22,7 @@ public sealed record ConnectionInfo(
     PID Pid,
     string Listener,
     PID Poller,
-    IPEndPoint? RemoteEndPoint,
+    EndPoint? RemoteEndPoint,
     bool IsClosing,
     long BytesReceived,
     long BytesSent,

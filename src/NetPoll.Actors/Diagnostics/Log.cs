@@ -16,7 +16,7 @@ internal static partial class Log
     internal static partial void SupervisionFailed(ILogger logger, Exception exception, string failure);
 
     [LoggerMessage(103, LogLevel.Information, "Listening on {EndPoint} as {Listener}")]
-    internal static partial void Listening(ILogger logger, IPEndPoint endPoint, string listener);
+    internal static partial void Listening(ILogger logger, EndPoint endPoint, string listener);
 
     [LoggerMessage(104, LogLevel.Warning, "Accepting on {EndPoint} failed with {Error} (errno {NativeError}); trying again in {Delay}")]
     internal static partial void AcceptFailed(ILogger logger, EndPoint? endPoint, System.Net.Sockets.SocketError error, int nativeError, TimeSpan delay);

@@ -42,12 +42,16 @@ internal sealed class Admission
 
         if (_listener.ProxyProtocol is not { } proxies)
         {
-            return Admit(socket, socket.RemoteEndPoint, received: default);
+            // Without an address, as on a Unix domain socket, there is nothing to limit by.
+            return Admit(socket, socket.RemoteEndPoint as IPEndPoint, received: default);
         }
 
-        if (socket.RemoteEndPoint is not { } proxy || !proxies.Trusted.Contains(proxy.Address))
+        if (!proxies.Contains(socket.RemoteEndPoint))
         {
-            Refuse(socket, RefusalReason.UntrustedProxy, "it is in none of the trusted networks");
+            Refuse(
+                socket,
+                RefusalReason.UntrustedProxy,
+                socket.RemoteEndPoint is IPEndPoint ? "it is in none of the trusted networks" : "it came by no address, and Unix domain sockets are not trusted");
             return IoResult.Success;
         }
 

@@ -8,8 +8,11 @@ namespace NetPoll.Actors;
 /// Its actor: can be watched and stopped, and takes <see cref="GetListenerStatistics"/>, <see cref="PauseAccepting"/> and
 /// <see cref="ResumeAccepting"/>. Stopping it frees the address; its connections live on.
 /// </param>
-/// <param name="EndPoint">Where it listens, with the port that the system chose if none was given.</param>
-public sealed record Listener(PID Pid, IPEndPoint EndPoint);
+/// <param name="EndPoint">
+/// Where it listens: an <see cref="IPEndPoint"/>, with the port that the system chose if none was given, or a
+/// <see cref="System.Net.Sockets.UnixDomainSocketEndPoint"/>.
+/// </param>
+public sealed record Listener(PID Pid, EndPoint EndPoint);
 
 /// <summary>Asks a listener's PID for its figures; the answer is <see cref="ListenerStatistics"/>.</summary>
 public sealed record GetListenerStatistics;

@@ -4,8 +4,8 @@ using NetPoll.Core.Backends;
 namespace NetPoll.Actors.Listening;
 
 /// <summary>
-/// The sockets of one listener: one for each poller, on the same address, each with a queue of its own; where the platform cannot share an
-/// address, one for all.
+/// The sockets of one listener: one for each poller, on the same address, each with a queue of its own; where the address cannot be
+/// shared so, as no Unix domain socket's can, one for all.
 /// </summary>
 internal static class ListeningSockets
 {
@@ -15,13 +15,19 @@ internal static class ListeningSockets
     /// <param name="backlog">How many connections may wait in each queue.</param>
     /// <param name="count">How many pollers there are.</param>
     /// <exception cref="IOException">The address is in use or not ours; the message names it.</exception>
-    internal static PollableSocket[] Bind(PollPlatform platform, IPEndPoint endPoint, int backlog, int count)
+    internal static PollableSocket[] Bind(PollPlatform platform, EndPoint endPoint, int backlog, int count)
     {
-        if (!platform.CanSharePort)
+        if (endPoint is not IPEndPoint address || !platform.CanSharePort)
         {
-            return [BindOne(platform, endPoint, backlog, sharePort: false)];
+            IoResult result = platform.ListenStream(endPoint, backlog, out PollableSocket? socket);
+            return result.IsSuccess ? [socket!] : throw result.ToException($"Listening on {endPoint}");
         }
 
+        return BindShared(platform, address, backlog, count);
+    }
+
+    private static PollableSocket[] BindShared(PollPlatform platform, IPEndPoint endPoint, int backlog, int count)
+    {
         PollableSocket[] sockets = new PollableSocket[count];
         int made = 0;
         try
@@ -34,7 +40,7 @@ internal static class ListeningSockets
 
             for (; made < sockets.Length; made++)
             {
-                sockets[made] = BindOne(platform, made == 0 ? endPoint : sockets[0].LocalEndPoint!, backlog, sharePort: true);
+                sockets[made] = BindOne(platform, made == 0 ? endPoint : (IPEndPoint)sockets[0].LocalEndPoint!, backlog, sharePort: true);
             }
 
             return sockets;

@@ -14,8 +14,14 @@ public sealed class ProxyProtocolOptions
     private const int SmallestLimit = 232;
     private const int LargestLimit = 16 * 1024;
 
-    /// <summary>Where the proxies are; at least one. Whoever comes from elsewhere is refused: he could claim to be anybody.</summary>
+    /// <summary>Where the proxies are; at least one, unless <see cref="TrustUnixSockets"/>. Whoever comes from elsewhere is refused: he could claim to be anybody.</summary>
     public IList<IPNetwork> TrustedNetworks { get; } = [];
+
+    /// <summary>
+    /// Whether whoever can connect to the listener's Unix domain socket counts as a trusted proxy: the permissions of its path decide who that
+    /// is. Default false, and all are refused there.
+    /// </summary>
+    public bool TrustUnixSockets { get; set; }
 
     /// <summary>How long a proxy may take for the whole header, above 0 to 5 minutes. Default 5 s.</summary>
     public TimeSpan HeaderTimeout { get; set; } = TimeSpan.FromSeconds(5);
@@ -27,7 +33,7 @@ public sealed class ProxyProtocolOptions
     /// <exception cref="ArgumentException">Names the option, its value and what was expected.</exception>
     public void Validate()
     {
-        Require(TrustedNetworks.Count > 0, nameof(TrustedNetworks), "empty", "one network or more");
+        Require(TrustedNetworks.Count > 0 || TrustUnixSockets, nameof(TrustedNetworks), "empty", $"one network or more, or {nameof(TrustUnixSockets)}");
         Require(HeaderTimeout > TimeSpan.Zero && HeaderTimeout <= TimeSpan.FromMinutes(5), nameof(HeaderTimeout), HeaderTimeout, "above 0, up to 5 minutes");
         Require(MaxHeaderBytes is >= SmallestLimit and <= LargestLimit, nameof(MaxHeaderBytes), MaxHeaderBytes, $"{SmallestLimit} to {LargestLimit}");
     }

@@ -20,7 +20,10 @@ public enum RefusalReason
     /// <summary>The factory of the connection's actor threw, or gave none.</summary>
     FactoryFailed,
 
-    /// <summary>A PROXY header is expected, and the peer is in no network that <see cref="ProxyProtocolOptions.TrustedNetworks"/> has.</summary>
+    /// <summary>
+    /// A PROXY header is expected, and the peer is in no network that <see cref="ProxyProtocolOptions.TrustedNetworks"/> has, or came by a Unix
+    /// domain socket without <see cref="ProxyProtocolOptions.TrustUnixSockets"/>.
+    /// </summary>
     UntrustedProxy,
 
     /// <summary>A PROXY header is expected, and what came is none.</summary>
@@ -36,7 +39,7 @@ public enum RefusalReason
 /// <summary>A connection that is refused, before its socket is closed.</summary>
 /// <param name="Reason">Why.</param>
 /// <param name="RemoteEndPoint">Whose it is; null when the system did not tell.</param>
-public readonly record struct Refusal(RefusalReason Reason, IPEndPoint? RemoteEndPoint);
+public readonly record struct Refusal(RefusalReason Reason, EndPoint? RemoteEndPoint);
 
 /// <summary>How many connections a listener refused since its start, by reason.</summary>
 public sealed class RefusalCounts : IEquatable<RefusalCounts>

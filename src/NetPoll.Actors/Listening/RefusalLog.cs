@@ -46,7 +46,7 @@ internal sealed class RefusalLog
     }
 
     /// <summary>Counts one and reports it, if it is time to.</summary>
-    internal void Add(RefusalReason reason, IPEndPoint? remoteEndPoint, string? detail)
+    internal void Add(RefusalReason reason, EndPoint? remoteEndPoint, string? detail)
     {
         long unreported;
         lock (_gate)

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using NetPoll.Core.Interop;
 
 namespace NetPoll.Core.Backends;
@@ -8,10 +9,15 @@ internal sealed class EpollPlatform : PollPlatform
 {
     internal static EpollPlatform Instance { get; } = new();
 
+    internal override string Name => "epoll";
+
     internal override long DescriptorLimit => Libc.DescriptorLimit();
 
     internal override IoResult Connect(IPEndPoint remote, IPEndPoint? local, out PollableSocket? socket) =>
-        LibcSocket.Connect(remote, local, out socket);
+        TcpSocket.Connect(remote, local, out socket);
+
+    internal override IoResult ConnectUnix(UnixDomainSocketEndPoint remote, UnixDomainSocketEndPoint? local, out PollableSocket? socket) =>
+        UnixSocket.Connect(remote, local, out socket);
 
     internal override IDisposable? ReserveDescriptor()
     {
@@ -22,5 +28,8 @@ internal sealed class EpollPlatform : PollPlatform
     internal override IPollBackend CreateBackend(int eventsPerWait) => new EpollBackend(eventsPerWait);
 
     internal override IoResult Listen(IPEndPoint endPoint, int backlog, bool sharePort, out PollableSocket? listener) =>
-        LibcSocket.Listen(endPoint, backlog, sharePort, out listener);
+        TcpSocket.Listen(endPoint, backlog, sharePort, out listener);
+
+    internal override IoResult ListenUnix(UnixDomainSocketEndPoint endPoint, int backlog, out PollableSocket? listener) =>
+        UnixSocket.Listen(endPoint, backlog, out listener);
 }

@@ -10,10 +10,13 @@ namespace NetPoll.Core.Backends;
 internal interface IConnectionTransport
 {
     /// <summary>Our side's address; null once closed.</summary>
-    IPEndPoint? LocalEndPoint { get; }
+    EndPoint? LocalEndPoint { get; }
 
     /// <summary>The peer's address as it was when the connection was made.</summary>
-    IPEndPoint? RemoteEndPoint { get; }
+    EndPoint? RemoteEndPoint { get; }
+
+    /// <summary>The process on the other side; null where the system does not tell.</summary>
+    PeerCredentials? PeerCredentials { get; }
 
     /// <summary>Reads what is there; 0 bytes are the end.</summary>
     IoResult TryRead(Span<byte> buffer);

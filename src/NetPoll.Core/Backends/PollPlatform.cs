@@ -1,10 +1,14 @@
 using System.Net;
+using System.Net.Sockets;
 
 namespace NetPoll.Core.Backends;
 
 /// <summary>A pair of backend and sockets that belong together.</summary>
 internal abstract class PollPlatform
 {
+    /// <summary>As messages name it.</summary>
+    internal virtual string Name => GetType().Name;
+
     /// <summary>Makes the backend of one poller. Throws when the system refuses, with nothing left open.</summary>
     /// <param name="eventsPerWait">The most events that one wait returns.</param>
     internal abstract IPollBackend CreateBackend(int eventsPerWait);
@@ -31,4 +35,41 @@ internal abstract class PollPlatform
     /// <param name="sharePort">Whether other sockets of this platform may listen on the same address, each with a queue of its own.</param>
     /// <param name="listener">The socket, unless the result is an error.</param>
     internal abstract IoResult Listen(IPEndPoint endPoint, int backlog, bool sharePort, out PollableSocket? listener);
+
+    /// <summary>Begins to connect a Unix domain socket. Parameters as for TCP.</summary>
+    /// <returns>Success, would block with a socket for an attempt that goes on, and without one when the listener's queue is full; or the error.</returns>
+    internal virtual IoResult ConnectUnix(UnixDomainSocketEndPoint remote, UnixDomainSocketEndPoint? local, out PollableSocket? socket) =>
+        throw Unsupported("Unix domain sockets");
+
+    /// <summary>Makes a listening Unix domain socket. A path that is a socket's and that nobody listens on is replaced.</summary>
+    /// <exception cref="IOException">What is at the path may not be replaced: the message tells what it is.</exception>
+    internal virtual IoResult ListenUnix(UnixDomainSocketEndPoint endPoint, int backlog, out PollableSocket? listener) =>
+        throw Unsupported("Unix domain sockets");
+
+    /// <summary>Connects to whatever end point it is.</summary>
+    /// <exception cref="ArgumentException">No kind of end point that can be connected to, or the two are of different kinds.</exception>
+    internal IoResult ConnectStream(EndPoint remote, EndPoint? local, out PollableSocket? socket) => (remote, local) switch
+    {
+        (IPEndPoint ip, null or IPEndPoint) => Connect(ip, (IPEndPoint?)local, out socket),
+        (UnixDomainSocketEndPoint unix, null or UnixDomainSocketEndPoint) => ConnectUnix(unix, (UnixDomainSocketEndPoint?)local, out socket),
+        (IPEndPoint or UnixDomainSocketEndPoint, _) => throw new ArgumentException(
+            $"{remote} cannot be reached from {local}, which is a {local!.GetType().Name}; expected a {remote.GetType().Name}.", nameof(local)),
+        _ => throw UnknownKind(remote, nameof(remote)),
+    };
+
+    /// <summary>Listens on whatever end point it is, alone.</summary>
+    /// <exception cref="ArgumentException">No kind of end point that can be listened on.</exception>
+    internal IoResult ListenStream(EndPoint endPoint, int backlog, out PollableSocket? listener) => endPoint switch
+    {
+        IPEndPoint ip => Listen(ip, backlog, sharePort: false, out listener),
+        UnixDomainSocketEndPoint unix => ListenUnix(unix, backlog, out listener),
+        _ => throw UnknownKind(endPoint, nameof(endPoint)),
+    };
+
+    /// <summary>What a platform that lacks something says.</summary>
+    /// <param name="kind">What it lacks, in the plural.</param>
+    protected PlatformNotSupportedException Unsupported(string kind) => new($"The backend '{Name}' has no {kind}.");
+
+    private static ArgumentException UnknownKind(EndPoint endPoint, string parameter) =>
+        new($"{endPoint} is a {endPoint.GetType().Name}; expected an IPEndPoint or a UnixDomainSocketEndPoint.", parameter);
 }

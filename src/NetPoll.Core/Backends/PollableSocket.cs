@@ -14,10 +14,16 @@ internal abstract class PollableSocket : IConnectionTransport
     internal abstract int Descriptor { get; }
 
     /// <summary>The address that the socket is bound to; null when it is not bound or closed.</summary>
-    internal abstract IPEndPoint? LocalEndPoint { get; }
+    internal abstract EndPoint? LocalEndPoint { get; }
 
     /// <summary>The peer's address as it was when the connection was made; null on a listener. A new object each time.</summary>
-    internal abstract IPEndPoint? RemoteEndPoint { get; }
+    internal abstract EndPoint? RemoteEndPoint { get; }
+
+    /// <summary>The process on the other side; null where the system does not tell.</summary>
+    internal virtual PeerCredentials? PeerCredentials => null;
+
+    /// <summary>Whether a short read may leave something behind on it: then only one that would block proves that nothing is left.</summary>
+    internal virtual bool MayReadShort => false;
 
     /// <summary>The peer is another one than it seems: from here on <see cref="RemoteEndPoint"/> is what a proxy told of it.</summary>
     internal abstract void SetRemoteEndPoint(IPEndPoint endPoint);
@@ -63,10 +69,13 @@ internal abstract class PollableSocket : IConnectionTransport
     internal abstract IoResult Close();
 
     /// <inheritdoc/>
-    IPEndPoint? IConnectionTransport.LocalEndPoint => LocalEndPoint;
+    EndPoint? IConnectionTransport.LocalEndPoint => LocalEndPoint;
 
     /// <inheritdoc/>
-    IPEndPoint? IConnectionTransport.RemoteEndPoint => RemoteEndPoint;
+    EndPoint? IConnectionTransport.RemoteEndPoint => RemoteEndPoint;
+
+    /// <inheritdoc/>
+    PeerCredentials? IConnectionTransport.PeerCredentials => PeerCredentials;
 
     /// <inheritdoc/>
     IoResult IConnectionTransport.TryRead(Span<byte> buffer) => Read(buffer);

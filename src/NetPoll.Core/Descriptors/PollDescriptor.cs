@@ -83,7 +83,8 @@ internal sealed partial class PollDescriptor
     internal PollInfo Info => new(Volatile.Read(ref _info));
 
     /// <summary>
-    /// Whether the system ever reported a hang-up, an error or an urgent mark: a short read then does not mean that nothing is left.
+    /// Whether the system ever reported a hang-up, an error or an urgent mark, or what is polled is of such a kind: a short read then does not
+    /// mean that nothing is left.
     /// </summary>
     internal bool MayReadShort => Volatile.Read(ref _mayReadShort);
 
@@ -113,7 +114,7 @@ internal sealed partial class PollDescriptor
             Socket = socket;
             _closing = ClosingPhase.Open;
             _hangupWatcher = null;
-            Volatile.Write(ref _mayReadShort, false);
+            Volatile.Write(ref _mayReadShort, socket.MayReadShort);
             _deadlines?.Set(PollMode.Both, 0);
             SetEventError(false, 0);
             PublishInfo();

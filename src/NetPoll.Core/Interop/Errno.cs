@@ -65,7 +65,7 @@ internal static class Errno
         EOPNOTSUPP => SocketError.OperationNotSupported,
         EAFNOSUPPORT => SocketError.AddressFamilyNotSupported,
         EADDRINUSE => SocketError.AddressAlreadyInUse,
-        EADDRNOTAVAIL => SocketError.AddressNotAvailable,
+        EADDRNOTAVAIL or ENOENT => SocketError.AddressNotAvailable,
         ENETDOWN => SocketError.NetworkDown,
         ENETUNREACH => SocketError.NetworkUnreachable,
         ENETRESET => SocketError.NetworkReset,

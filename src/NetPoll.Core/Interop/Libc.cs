@@ -22,6 +22,7 @@ internal static unsafe partial class Libc
     internal const uint EPOLLET = 1u << 31;
 
     // Socket constants: bits/socket.h, asm-generic/socket.h, netinet/tcp.h.
+    internal const int AF_UNIX = 1;
     internal const int AF_INET = 2;
     internal const int AF_INET6 = 10;
     internal const int SOCK_STREAM = 1;
@@ -39,6 +40,7 @@ internal static unsafe partial class Libc
     internal const int SO_KEEPALIVE = 9;
     internal const int SO_LINGER = 13;
     internal const int SO_REUSEPORT = 15;
+    internal const int SO_PEERCRED = 17;
     internal const int IPPROTO_TCP = 6;
     internal const int TCP_NODELAY = 1;
     internal const int TCP_KEEPIDLE = 4;
@@ -235,7 +237,7 @@ internal static unsafe partial class Libc
         }
     }
 
-    /// <summary>socket(2): a TCP socket, non-blocking and close-on-exec.</summary>
+    /// <summary>socket(2): a stream socket, non-blocking and close-on-exec.</summary>
     /// <returns>The number, or the negative errno.</returns>
     internal static int StreamSocket(int family) => Result(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 
@@ -318,6 +320,20 @@ internal static unsafe partial class Libc
         uint length = sizeof(int);
         int result = Result(getsockopt(descriptor, level, option, &read, &length));
         value = read;
+        return result;
+    }
+
+    /// <summary>getsockopt(2), SO_PEERCRED: the process, user and group of the peer of a Unix domain socket.</summary>
+    /// <returns>0, or the negative errno.</returns>
+    internal static int GetPeerCredentials(int descriptor, out int process, out uint user, out uint group)
+    {
+        // struct ucred: three fields of four bytes.
+        uint* credentials = stackalloc uint[3];
+        uint length = 3 * sizeof(uint);
+        int result = Result(getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, credentials, &length));
+        process = (int)credentials[0];
+        user = credentials[1];
+        group = credentials[2];
         return result;
     }
 

@@ -8,10 +8,17 @@ namespace NetPoll.Core.Interop;
 /// <remarks>Layouts are Linux's: the family in the host's byte order, port and address in the network's.</remarks>
 internal static class SocketAddressLayout
 {
-    /// <summary>Bytes that hold any address that this library meets: <c>sockaddr_in6</c>.</summary>
+    /// <summary>Bytes that hold any address of the internet: <c>sockaddr_in6</c>.</summary>
     internal const int MaxSize = 28;
 
+    /// <summary>Bytes that hold the address of any Unix domain socket: <c>sockaddr_un</c>.</summary>
+    internal const int MaxUnixSize = 110;
+
     private const int SizeInet = 16;
+    private const int SizeFamily = 2;
+
+    // Makes others: .NET has no constructor for what the kernel tells.
+    private static readonly UnixDomainSocketEndPoint UnixMaker = new("/");
 
     /// <summary>The address family that a socket for this end point needs.</summary>
     internal static int Family(IPEndPoint endPoint) => endPoint.AddressFamily switch
@@ -40,6 +47,28 @@ internal static class SocketAddressLayout
         endPoint.Address.TryWriteBytes(target[8..], out _);
         BitConverter.TryWriteBytes(target[24..], (uint)endPoint.Address.ScopeId);
         return MaxSize;
+    }
+
+    /// <summary>Writes a path or an abstract name as a sockaddr.</summary>
+    /// <returns>Bytes written.</returns>
+    internal static int Write(UnixDomainSocketEndPoint endPoint, Span<byte> target)
+    {
+        SocketAddress address = endPoint.Serialize();
+        address.Buffer.Span[..address.Size].CopyTo(target);
+        BitConverter.TryWriteBytes(target, (ushort)Libc.AF_UNIX);
+        return address.Size;
+    }
+
+    /// <summary>Reads the sockaddr of a Unix domain socket, byte for byte; one without a name has an empty end point.</summary>
+    internal static UnixDomainSocketEndPoint ReadUnix(ReadOnlySpan<byte> source)
+    {
+        SocketAddress address = new(AddressFamily.Unix, Math.Clamp(source.Length, SizeFamily, MaxUnixSize));
+        if (source.Length > SizeFamily)
+        {
+            source[SizeFamily..address.Size].CopyTo(address.Buffer.Span[SizeFamily..]);
+        }
+
+        return (UnixDomainSocketEndPoint)UnixMaker.Create(address);
     }
 
     /// <summary>Reads a sockaddr; an address of another family is null.</summary>

@@ -34,7 +34,8 @@ internal static unsafe partial class SystemCall
         ? syscall(number, descriptor, buffer, length, flags, 0, 0)
         : syscall_with_transition(number, descriptor, buffer, length, flags, 0, 0);
 
-    private static nint Number(nint x64, nint arm64) => RuntimeInformation.ProcessArchitecture switch
+    /// <summary>The number of a call on this architecture; 0 where it is not known here.</summary>
+    internal static nint Number(nint x64, nint arm64) => RuntimeInformation.ProcessArchitecture switch
     {
         Architecture.X64 => x64,
         Architecture.Arm64 => arm64,

@@ -6,6 +6,9 @@ namespace NetPoll.Core.Sockets;
 /// <content>Connecting.</content>
 internal sealed partial class NetFd
 {
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(50);
+
     /// <summary>Connects. Go: <c>netFD.connect</c>.</summary>
     /// <param name="poller">Where the connection will live.</param>
     /// <param name="platform">Makes the socket.</param>
@@ -15,15 +18,30 @@ internal sealed partial class NetFd
     /// <param name="cancellationToken">When to give up earlier.</param>
     /// <returns>The descriptor, with no deadline on it; or why there is none, and then nothing is left open.</returns>
     internal static async ValueTask<(OperationOutcome Outcome, NetFd? Fd)> ConnectAsync(
-        Poller poller, PollPlatform platform, IPEndPoint remote, IPEndPoint? local, Deadline deadline, CancellationToken cancellationToken)
+        Poller poller, PollPlatform platform, EndPoint remote, EndPoint? local, Deadline deadline, CancellationToken cancellationToken)
     {
         // Before any packet is sent.
-        if (deadline.Resolve(poller.Clock) < 0)
+        long giveUpAt = deadline.Resolve(poller.Clock);
+        if (giveUpAt < 0)
         {
             return (OperationOutcome.From(PollResult.DeadlineExceeded), null);
         }
 
-        IoResult begun = platform.Connect(remote, local, out PollableSocket? socket);
+        IoResult begun;
+        PollableSocket? socket;
+        TimeSpan pause = FirstPause;
+        while ((begun = platform.ConnectStream(remote, local, out socket)).WouldBlock && socket is null)
+        {
+            // A Unix domain listener whose queue is full: nothing will tell when there is room again.
+            OperationOutcome paused = await PauseConnectAsync(poller, pause, giveUpAt, cancellationToken);
+            if (!paused.IsSuccess)
+            {
+                return (paused, null);
+            }
+
+            pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+        }
+
         if (!begun.IsSuccess && !begun.WouldBlock)
         {
             return (OperationOutcome.From(begun), null);
@@ -66,6 +84,32 @@ internal sealed partial class NetFd
 
     private static bool IsSelfConnected(PollableSocket socket) =>
         socket.LocalEndPoint is { } local && socket.RemoteEndPoint is { } remote && local.Equals(remote);
+
+    private static async ValueTask<OperationOutcome> PauseConnectAsync(
+        Poller poller, TimeSpan pause, long giveUpAt, CancellationToken cancellationToken)
+    {
+        // 0: never.
+        if (giveUpAt > 0)
+        {
+            TimeSpan left = TimeSpan.FromTicks((giveUpAt - poller.Clock.Nanoseconds) / 100);
+            if (left <= TimeSpan.Zero)
+            {
+                return OperationOutcome.From(PollResult.DeadlineExceeded);
+            }
+
+            pause = left < FirstPause ? FirstPause : left < pause ? left : pause;
+        }
+
+        try
+        {
+            await Task.Delay(pause, poller.TimeProvider, cancellationToken);
+            return OperationOutcome.From(IoResult.Success);
+        }
+        catch (OperationCanceledException)
+        {
+            return OperationOutcome.Cancelled;
+        }
+    }
 
     private void RefreshLocalEndPoint() => LocalEndPoint = _socket.LocalEndPoint;
 }

@@ -30,9 +30,9 @@ internal sealed partial class NetFd : IDescriptorUser
 
     internal PollDescriptor Descriptor { get; }
 
-    internal IPEndPoint? LocalEndPoint { get; private set; }
+    internal EndPoint? LocalEndPoint { get; private set; }
 
-    internal IPEndPoint? RemoteEndPoint => _socket.RemoteEndPoint;
+    internal EndPoint? RemoteEndPoint => _socket.RemoteEndPoint;
 
     /// <summary>The system's number; somebody else's after the close.</summary>
     internal int Number => _socket.Descriptor;
@@ -135,6 +135,20 @@ internal sealed partial class NetFd : IDescriptorUser
         return OperationOutcome.From(result);
     }
 
+    /// <summary>Asks who the peer is.</summary>
+    internal OperationOutcome GetPeerCredentials(out PeerCredentials? credentials)
+    {
+        credentials = null;
+        if (!_mutex.TryAddReference())
+        {
+            return OperationOutcome.From(PollResult.Closing);
+        }
+
+        credentials = _socket.PeerCredentials;
+        RemoveReference();
+        return OperationOutcome.From(IoResult.Success);
+    }
+
     /// <summary>Calls somebody with the system's number, which stays ours for the length of the call. Go: <c>FD.RawControl</c>.</summary>
     internal OperationOutcome RawControl(Action<int> control)
     {
@@ -169,7 +183,10 @@ internal sealed partial class NetFd : IDescriptorUser
     }
 
     internal Exception ToException(OperationOutcome outcome, string operation, long? bytesWritten = null) =>
-        outcome.ToException(operation, (EndPoint?)RemoteEndPoint ?? LocalEndPoint, bytesWritten);
+        outcome.ToException(operation, NamedEndPoint, bytesWritten);
+
+    // An accepted Unix domain socket's peer mostly has no name: then ours says more.
+    internal EndPoint? NamedEndPoint => RemoteEndPoint is { } remote && remote.ToString() is { Length: > 0 } ? remote : LocalEndPoint;
 
     /// <summary>Leaves a direction's lock; the last user of a closed descriptor destroys it here.</summary>
     internal void Unlock(PollMode mode)

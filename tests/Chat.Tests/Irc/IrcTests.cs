@@ -1,5 +1,6 @@
 using Chat.Protocol;
 using Chat.Tests.Support;
+using NetPoll.Tests;
 
 namespace Chat.Tests.Irc;
 

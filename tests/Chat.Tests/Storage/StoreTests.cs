@@ -1,7 +1,7 @@
 using Chat.Domain;
 using Chat.Storage;
-using Chat.Tests.Support;
 using Microsoft.Data.Sqlite;
+using NetPoll.Tests;
 
 namespace Chat.Tests.Storage;
 

@@ -251,9 +251,9 @@ public sealed class ConnectTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task What_is_no_end_point_of_TCP_is_refused_by_name()
+    public async Task What_is_no_end_point_of_a_known_kind_is_refused_by_name()
     {
-        ArgumentException unix = await Assert.ThrowsAsync<ArgumentException>(() => ConnectAsync(new UnixDomainSocketEndPoint("/tmp/x"), new ConnectionScript()));
+        ArgumentException strange = await Assert.ThrowsAsync<ArgumentException>(() => ConnectAsync(new StrangeEndPoint(), new ConnectionScript()));
         ArgumentException port = await Assert.ThrowsAsync<ArgumentException>(() => ConnectAsync(new DnsEndPoint(Host, 0), new ConnectionScript()));
         (ConnectOptions Options, string Named)[] cases =
         [
@@ -262,7 +262,7 @@ public sealed class ConnectTests : IAsyncDisposable
             (new ConnectOptions { Connections = new ConnectionOptions { MaxInputBytes = 0 } }, "ConnectionOptions.MaxInputBytes is 0"),
         ];
 
-        Assert.Contains("UnixDomainSocketEndPoint", unix.Message, StringComparison.Ordinal);
+        Assert.Contains(nameof(StrangeEndPoint), strange.Message, StringComparison.Ordinal);
         Assert.Contains(Host, port.Message, StringComparison.Ordinal);
         foreach ((ConnectOptions options, string named) in cases)
         {
@@ -285,4 +285,9 @@ public sealed class ConnectTests : IAsyncDisposable
 
     private async Task<PID> ConnectAsync(EndPoint endPoint, ConnectionScript script, ConnectOptions? options = null) =>
         await _server.NetPoll.ConnectAsync(endPoint, () => new ScriptedConnection(script), options).Soon();
+
+    private sealed class StrangeEndPoint : EndPoint
+    {
+        public override AddressFamily AddressFamily => AddressFamily.Unspecified;
+    }
 }

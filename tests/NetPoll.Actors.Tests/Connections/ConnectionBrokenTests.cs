@@ -60,7 +60,7 @@ public sealed class ConnectionBrokenTests : IAsyncDisposable
     public async Task A_plain_actor_that_suspended_gets_them_before_the_end()
     {
         RecordingHandler handler = new RecordingHandler().Spawn(_server.System);
-        Listener listener = await _server.NetPoll.ListenAsync("plain", new(System.Net.IPAddress.Loopback, 0), handler.Pid).Soon();
+        Listener listener = await _server.NetPoll.ListenAsync("plain", new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0), handler.Pid).Soon();
         using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
         PID connection = (await handler.Next<Connected>()).Connection;
         await _server.Ask<ReadingSuspended>(connection, SuspendReading.Instance);

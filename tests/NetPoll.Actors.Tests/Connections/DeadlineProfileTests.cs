@@ -272,7 +272,7 @@ public sealed class DeadlineProfileTests : IAsyncDisposable
             context.Request(connection, new SetDeadlines(new DeadlineProfile { FirstByte = Millisecond, Idle = Millisecond, Lifetime = switches * Millisecond }));
         };
         handler.Spawn(server.System);
-        Listener listener = await server.NetPoll.ListenAsync("handled", new(System.Net.IPAddress.Loopback, 0), handler.Pid).Soon();
+        Listener listener = await server.NetPoll.ListenAsync("handled", new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0), handler.Pid).Soon();
         using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
         await done.Task.Soon();
 

@@ -172,7 +172,7 @@ public sealed class HeartbeatTests : IAsyncDisposable
     public async Task A_plain_actor_sets_it_by_message_and_is_told_the_reason_of_the_end()
     {
         RecordingHandler handler = new RecordingHandler().Spawn(_server.System);
-        Listener listener = await _server.NetPoll.ListenAsync("plain", new(System.Net.IPAddress.Loopback, 0), handler.Pid).Soon();
+        Listener listener = await _server.NetPoll.ListenAsync("plain", new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0), handler.Pid).Soon();
         using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
         PID connection = (await handler.Next<Connected>()).Connection;
         _server.System.Root.Send(connection, new SetHeartbeat(new Heartbeat(10 * Second, Ping) { MaxMissed = 1, Answer = HeartbeatAnswer.Explicit }));

@@ -66,7 +66,7 @@ public sealed class ActorMetricsTests : IAsyncDisposable
     public async Task Refusals_are_counted_by_reason_and_listener()
     {
         Listener listener = await _server.NetPoll.ListenAsync(
-            "small", new(System.Net.IPAddress.Loopback, 0), static () => new ScriptedConnection(new ConnectionScript()), new ListenerOptions { MaxConnections = 1 }).Soon();
+            "small", new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0), static () => new ScriptedConnection(new ConnectionScript()), new ListenerOptions { MaxConnections = 1 }).Soon();
         using Peer served = await Peer.ConnectAsync(listener.EndPoint);
         await Eventually.Equal("accepted", 1, () => _server.Statistics(listener).GetAwaiter().GetResult().Accepted);
         using Peer refused = await Peer.ConnectAsync(listener.EndPoint);

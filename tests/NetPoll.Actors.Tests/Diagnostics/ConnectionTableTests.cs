@@ -69,7 +69,7 @@ public sealed class ConnectionTableTests : IAsyncDisposable
 
             return Task.CompletedTask;
         }));
-        Listener listener = await _server.NetPoll.ListenAsync("handled", new(System.Net.IPAddress.Loopback, 0), handler).Soon();
+        Listener listener = await _server.NetPoll.ListenAsync("handled", new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0), handler).Soon();
         using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
         await peer.SendAsync("hello");
         Assert.Equal("hello", await peer.ReceiveTextAsync(5));

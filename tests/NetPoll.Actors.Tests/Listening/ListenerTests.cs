@@ -41,8 +41,8 @@ public sealed class ListenerTests : IAsyncDisposable
         IOException elsewhere = await Assert.ThrowsAsync<IOException>(
             () => other.NetPoll.ListenAsync("other", first.EndPoint, static () => new ScriptedConnection(new ConnectionScript())));
 
-        Assert.Contains(first.EndPoint.ToString(), exception.Message, StringComparison.Ordinal);
-        Assert.Contains(first.EndPoint.ToString(), elsewhere.Message, StringComparison.Ordinal);
+        Assert.Contains($"{first.EndPoint}", exception.Message, StringComparison.Ordinal);
+        Assert.Contains($"{first.EndPoint}", elsewhere.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -410,6 +410,6 @@ public sealed class ListenerTests : IAsyncDisposable
         return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 
-    private Task<Listener> ListenAsync(IPEndPoint endPoint) =>
+    private Task<Listener> ListenAsync(EndPoint endPoint) =>
         _server.NetPoll.ListenAsync("another", endPoint, static () => new ScriptedConnection(new ConnectionScript()));
 }

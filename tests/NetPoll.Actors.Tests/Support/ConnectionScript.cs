@@ -47,7 +47,7 @@ internal sealed class ConnectionScript
 
     public Task<ScriptedConnection> ConnectionOf(int peerPort) => Source(peerPort).Task.Soon();
 
-    internal void Register(ScriptedConnection connection, IPEndPoint remote) => Source(remote.Port).TrySetResult(connection);
+    internal void Register(ScriptedConnection connection, EndPoint remote) => Source((remote as IPEndPoint)?.Port ?? 0).TrySetResult(connection);
 
     private TaskCompletionSource<ScriptedConnection> Source(int port) =>
         _connections.GetOrAdd(port, static _ => new TaskCompletionSource<ScriptedConnection>(TaskCreationOptions.RunContinuationsAsynchronously));
@@ -77,7 +77,7 @@ internal sealed class ScriptedConnection : ConnectionActor
 
     public PID Pid { get; private set; } = null!;
 
-    public IPEndPoint? Remote { get; private set; }
+    public EndPoint? Remote { get; private set; }
 
     public Poller Poller { get; private set; } = null!;
 

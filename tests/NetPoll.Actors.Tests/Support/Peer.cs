@@ -10,8 +10,8 @@ internal sealed class Peer : IDisposable
     private Peer(Socket socket)
     {
         Socket = socket;
-        LocalPort = ((IPEndPoint)socket.LocalEndPoint!).Port;
-        RemotePort = ((IPEndPoint)socket.RemoteEndPoint!).Port;
+        LocalPort = (socket.LocalEndPoint as IPEndPoint)?.Port ?? 0;
+        RemotePort = (socket.RemoteEndPoint as IPEndPoint)?.Port ?? 0;
     }
 
     public Socket Socket { get; }
@@ -23,9 +23,11 @@ internal sealed class Peer : IDisposable
     /// <param name="endPoint">Where to.</param>
     /// <param name="receiveBuffer">Bytes that the system may keep for this side, so that a peer that does not read is noticed soon; 0 for its default.</param>
     /// <param name="from">The address to come from, if not the system's choice.</param>
-    public static async Task<Peer> ConnectAsync(IPEndPoint endPoint, int receiveBuffer = 0, IPAddress? from = null)
+    public static async Task<Peer> ConnectAsync(EndPoint endPoint, int receiveBuffer = 0, IPAddress? from = null)
     {
-        Socket socket = new(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        Socket socket = endPoint is IPEndPoint
+            ? new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true }
+            : new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         if (from is not null)
         {
             socket.Bind(new IPEndPoint(from, 0));

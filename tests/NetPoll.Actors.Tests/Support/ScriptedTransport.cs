@@ -1,4 +1,5 @@
 using System.Net;
+using NetPoll.Core;
 using NetPoll.Core.Backends;
 
 namespace NetPoll.Actors.Tests.Support;
@@ -20,9 +21,11 @@ internal sealed class ScriptedTransport : IConnectionTransport
     /// <summary>The most buffers that one call was given.</summary>
     public int MostBuffers { get; private set; }
 
-    public IPEndPoint? LocalEndPoint => null;
+    public EndPoint? LocalEndPoint => null;
 
-    public IPEndPoint? RemoteEndPoint => null;
+    public EndPoint? RemoteEndPoint => null;
+
+    public PeerCredentials? PeerCredentials => null;
 
     public IoResult TryRead(Span<byte> buffer) => IoResult.TryAgain;
 

@@ -77,7 +77,7 @@ public sealed class EpollBackendTests : IDisposable
     {
         using Microsoft.Win32.SafeHandles.SafeFileHandle file = File.OpenHandle(typeof(EpollBackendTests).Assembly.Location);
 
-        IoResult result = _backend.Open(new LibcSocket((int)file.DangerousGetHandle(), null), new PollToken(0, 1));
+        IoResult result = _backend.Open(new TcpSocket((int)file.DangerousGetHandle(), null), new PollToken(0, 1));
 
         Assert.Equal(Errno.EPERM, result.NativeError);
     }
@@ -86,14 +86,14 @@ public sealed class EpollBackendTests : IDisposable
     public void NP120_A_number_cannot_be_watched_twice_nor_when_it_is_closed()
     {
         using TcpPair pair = new();
-        LibcSocket socket = new(pair.Descriptor, null);
+        TcpSocket socket = new(pair.Descriptor, null);
         Assert.True(_backend.Open(socket, new PollToken(0, 1)).IsSuccess);
 
         Assert.Equal(Errno.EEXIST, _backend.Open(socket, new PollToken(1, 1)).NativeError);
 
         Assert.True(_backend.Close(socket, new PollToken(0, 1)).IsSuccess);
         Assert.Equal(Errno.ENOENT, _backend.Close(socket, new PollToken(0, 1)).NativeError);
-        Assert.Equal(Errno.EBADF, _backend.Open(new LibcSocket(-1, null), new PollToken(0, 1)).NativeError);
+        Assert.Equal(Errno.EBADF, _backend.Open(new TcpSocket(-1, null), new PollToken(0, 1)).NativeError);
     }
 
     [Fact]
@@ -104,7 +104,7 @@ public sealed class EpollBackendTests : IDisposable
         pair.Peer.Send("x"u8);
         Assert.True(pair.Ours.Poll(TimeSpan.FromSeconds(30), SelectMode.SelectRead));
 
-        _backend.Open(new LibcSocket(pair.Descriptor, null), token);
+        _backend.Open(new TcpSocket(pair.Descriptor, null), token);
 
         Assert.Equal(1, _backend.Wait(_events, timeoutMilliseconds: 30_000));
         Assert.Equal(new PollEvent(token, PollEventFlags.Read | PollEventFlags.Write), _events[0]);

@@ -8,9 +8,9 @@ namespace NetPoll.Core.Tests.Interop;
 public sealed class IoVectorTests : IDisposable
 {
     private readonly TcpPair _pair = new();
-    private readonly LibcSocket _socket;
+    private readonly TcpSocket _socket;
 
-    public IoVectorTests() => _socket = new LibcSocket(_pair.Descriptor, null);
+    public IoVectorTests() => _socket = new TcpSocket(_pair.Descriptor, null);
 
     public void Dispose() => _pair.Dispose();
 

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text;
 using Chat.Domain;
 using Chat.Server.Doors;
@@ -45,9 +46,9 @@ internal sealed class IrcSession : LineConnectionActor
 
     protected override void OnConnected()
     {
-        string address = RemoteEndPoint?.Address.ToString() ?? "";
+        string address = (RemoteEndPoint as IPEndPoint)?.Address.ToString() ?? "";
         _conversation = new IrcConversation(_chat, _irc, Context.Self, address);
-        _isAdmitted = _admission.TryEnter(RemoteEndPoint?.Address, out string? refusal);
+        _isAdmitted = _admission.TryEnter((RemoteEndPoint as IPEndPoint)?.Address, out string? refusal);
         if (_isAdmitted)
         {
             SetReadDeadline(Deadline.After(_options.RegistrationTimeout));
@@ -161,7 +162,7 @@ internal sealed class IrcSession : LineConnectionActor
     {
         if (_isAdmitted)
         {
-            _admission.Leave(RemoteEndPoint?.Address);
+            _admission.Leave((RemoteEndPoint as IPEndPoint)?.Address);
         }
 
         string why = _whyClosed ?? Farewells.Why(closed);

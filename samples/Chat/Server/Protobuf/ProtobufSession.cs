@@ -1,3 +1,4 @@
+using System.Net;
 using Chat.Domain;
 using Chat.Protocol;
 using Chat.Server.Doors;
@@ -42,8 +43,8 @@ internal sealed class ProtobufSession : ProtobufConnectionActor<ClientFrame>
 
     protected override void OnConnected()
     {
-        _session = new Session(_chat, Context.Self, ProtobufDoor.DoorName, RemoteEndPoint?.Address.ToString() ?? "");
-        _isAdmitted = _admission.TryEnter(RemoteEndPoint?.Address, out string? refusal);
+        _session = new Session(_chat, Context.Self, ProtobufDoor.DoorName, (RemoteEndPoint as IPEndPoint)?.Address.ToString() ?? "");
+        _isAdmitted = _admission.TryEnter((RemoteEndPoint as IPEndPoint)?.Address, out string? refusal);
         if (_isAdmitted)
         {
             SetReadDeadline(Deadline.After(_options.RegistrationTimeout));
@@ -164,7 +165,7 @@ internal sealed class ProtobufSession : ProtobufConnectionActor<ClientFrame>
     {
         if (_isAdmitted)
         {
-            _admission.Leave(RemoteEndPoint?.Address);
+            _admission.Leave((RemoteEndPoint as IPEndPoint)?.Address);
         }
 
         string why = _whyClosed ?? Farewells.Why(closed);
