@@ -1,5 +1,8 @@
 using System.Globalization;
 using System.Net;
+using NetPoll.Actors;
+using NetPoll.Core;
+using Proto;
 
 namespace Guide.Tests;
 

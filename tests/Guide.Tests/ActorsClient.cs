@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using NetPoll.Actors;
+using Proto;
 
 namespace Guide.Tests;
 

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Text;
+using NetPoll.Actors;
+using Proto;
 
 namespace Guide.Tests;
 

@@ -1,4 +1,8 @@
 using System.Net;
+using Microsoft.Extensions.Time.Testing;
+using NetPoll.Actors;
+using NetPoll.Core;
+using Proto;
 
 namespace Guide.Tests;
 

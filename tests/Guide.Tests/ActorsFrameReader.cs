@@ -1,4 +1,6 @@
 using System.Text;
+using NetPoll.Actors;
+using NetPoll.Core;
 
 namespace Guide.Tests;
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using NetPoll.Actors;
 
 namespace Guide.Tests;
 

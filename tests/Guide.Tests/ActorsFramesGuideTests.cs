@@ -1,5 +1,10 @@
 using System.Net;
 using System.Text;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using NetPoll.Actors;
+using NetPoll.Core;
+using Proto;
 
 namespace Guide.Tests;
 

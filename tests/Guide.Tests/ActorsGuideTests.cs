@@ -1,6 +1,12 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
+using NetPoll.Actors;
+using NetPoll.Core;
+using Proto;
 
 namespace Guide.Tests;
 

@@ -1,4 +1,6 @@
 using System.Text;
+using NetPoll.Actors;
+using Proto;
 
 namespace Guide.Tests;
 

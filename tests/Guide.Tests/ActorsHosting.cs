@@ -1,5 +1,8 @@
 using System.Net;
 using System.Text;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using NetPoll.Actors;
 using NetPoll.Hosting;
 
 namespace Guide.Tests;

@@ -1,5 +1,8 @@
 using System.Net;
 using System.Text;
+using NetPoll.Actors;
+using NetPoll.Core;
+using Proto;
 
 namespace Guide.Tests;
 

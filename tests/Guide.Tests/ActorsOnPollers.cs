@@ -1,3 +1,7 @@
+using NetPoll.Actors;
+using NetPoll.Core;
+using Proto;
+
 namespace Guide.Tests;
 
 internal static class ActorsOnPollers

@@ -1,3 +1,6 @@
+using Google.Protobuf.WellKnownTypes;
+using NetPoll.Actors;
+
 namespace Guide.Tests;
 
 internal sealed class Alarms : ProtobufConnectionActor<Duration>

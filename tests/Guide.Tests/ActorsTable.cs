@@ -1,3 +1,6 @@
+using NetPoll.Actors;
+using Proto;
+
 namespace Guide.Tests;
 
 internal static class ActorsTable

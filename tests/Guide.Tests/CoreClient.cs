@@ -1,4 +1,5 @@
 using System.Text;
+using NetPoll.Core;
 
 namespace Guide.Tests;
 

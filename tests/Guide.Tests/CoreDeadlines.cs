@@ -1,3 +1,5 @@
+using NetPoll.Core;
+
 namespace Guide.Tests;
 
 internal static class CoreDeadlines

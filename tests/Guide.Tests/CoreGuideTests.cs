@@ -1,4 +1,5 @@
 using System.Net;
+using NetPoll.Core;
 
 namespace Guide.Tests;
 
