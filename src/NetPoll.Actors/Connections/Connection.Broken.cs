@@ -16,8 +16,9 @@ internal partial class Connection
     private bool LookForReset(ActorPoller home)
     {
         IoResult result = _transport.CheckPeer();
-        if (result.IsSuccess)
+        if (result.IsSuccess || result.WouldBlock)
         {
+            // There is a peer; or there is none any more, because both sides have ended in peace.
             return false;
         }
 

@@ -280,7 +280,7 @@ public sealed class RateLimitTests : IAsyncDisposable
     public async Task A_plain_actor_sets_them_by_message()
     {
         RecordingHandler handler = new RecordingHandler().Spawn(_server.System);
-        Listener listener = await _server.NetPoll.ListenAsync("plain", new(System.Net.IPAddress.Loopback, 0), handler.Pid).Soon();
+        Listener listener = await _server.NetPoll.ListenAsync("plain", new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0), handler.Pid).Soon();
         using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
         PID connection = (await handler.Next<Connected>()).Connection;
         _server.System.Root.Send(connection, new SetRateLimits(new RateLimits { Inbound = new RateLimit { BytesPerSecond = 10, BytesBurst = 10 } }));

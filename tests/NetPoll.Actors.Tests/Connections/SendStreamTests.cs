@@ -286,7 +286,7 @@ public sealed class SendStreamTests : IAsyncDisposable
     public async Task A_plain_actor_sends_streams_and_files_by_message_and_is_answered()
     {
         RecordingHandler handler = new RecordingHandler().Spawn(_server.System);
-        Listener listener = await _server.NetPoll.ListenAsync("plain", new(System.Net.IPAddress.Loopback, 0), handler.Pid).Soon();
+        Listener listener = await _server.NetPoll.ListenAsync("plain", new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0), handler.Pid).Soon();
         using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
         PID connection = (await handler.Next<Connected>()).Connection;
         PatternStream stream = new(200_000);
