@@ -5,7 +5,8 @@ using NetPoll.Core;
 using Proto;
 
 BenchArguments arguments = BenchArguments.Parse(args);
-ActorSystem system = new ActorSystem().WithNetPoll(new NetPollOptions { Pollers = new PollerOptions { PollerCount = arguments.Pollers } });
+PollerOptions pollers = new() { PollerCount = arguments.Pollers, Backend = arguments.Backend };
+ActorSystem system = new ActorSystem().WithNetPoll(new NetPollOptions { Pollers = pollers });
 IPEndPoint endPoint = new(IPAddress.Loopback, arguments.Port);
 Listener listener = arguments.Door == "actor"
     ? await system.NetPoll().ListenAsync("echo", endPoint, static () => new Echo())

@@ -1,14 +1,15 @@
 using System.Globalization;
+using NetPoll.Core;
 
 namespace NetPoll.Bench;
 
 /// <summary>The options that every echo server of the benchmarks takes.</summary>
-internal sealed record BenchArguments(int Port, int Pollers, string Door)
+internal sealed record BenchArguments(int Port, int Pollers, string Door, PollBackend Backend)
 {
-    /// <summary>Reads <c>--port N --pollers N --door actor|handler</c>; says what was wrong and ends the process with code 2.</summary>
+    /// <summary>Reads <c>--port N --pollers N --door actor|handler --backend epoll|portable</c>; says what was wrong and ends the process with code 2.</summary>
     internal static BenchArguments Parse(string[] arguments)
     {
-        BenchArguments parsed = new(Port: 0, Pollers: 1, Door: "actor");
+        BenchArguments parsed = new(Port: 0, Pollers: 1, Door: "actor", PollBackend.Auto);
         for (int index = 0; index < arguments.Length; index += 2)
         {
             string name = arguments[index];
@@ -19,7 +20,10 @@ internal sealed record BenchArguments(int Port, int Pollers, string Door)
                 "--pollers" => parsed with { Pollers = Number(name, value, 1, 64) },
                 "--door" when value is "actor" or "handler" => parsed with { Door = value },
                 "--door" => throw Fail($"--door is '{value}'; expected actor or handler"),
-                _ => throw Fail($"unknown option '{name}'; expected --port N, --pollers N or --door actor|handler"),
+                "--backend" when value is "epoll" => parsed with { Backend = PollBackend.Epoll },
+                "--backend" when value is "portable" => parsed with { Backend = PollBackend.Portable },
+                "--backend" => throw Fail($"--backend is '{value}'; expected epoll or portable"),
+                _ => throw Fail($"unknown option '{name}'; expected --port N, --pollers N, --door actor|handler or --backend epoll|portable"),
             };
         }
 

@@ -10,7 +10,7 @@ public static class ActorSystemExtensions
     /// <param name="options">Null for the defaults: one poller per core.</param>
     /// <returns>The system.</returns>
     /// <exception cref="InvalidOperationException">It has been started in this system already.</exception>
-    /// <exception cref="PlatformNotSupportedException">There is no backend for the running operating system.</exception>
+    /// <exception cref="PlatformNotSupportedException">The backend that was asked for does not run on this system.</exception>
     public static ActorSystem WithNetPoll(this ActorSystem system, NetPollOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(system);

@@ -342,6 +342,9 @@ public sealed partial class Poller
         }
     }
 
+    /// <summary>Whether readiness comes by other threads, so that bytes may be there though nothing has told of them.</summary>
+    internal bool IsToldLate => _needsArming;
+
     /// <summary>Asks for the next hang-up while nobody waits to read, where edges do not come by themselves. The poller's thread.</summary>
     internal void ArmHangup(PollDescriptor descriptor)
     {

@@ -56,7 +56,7 @@ public sealed class PollerGroup : IAsyncDisposable
     /// <summary>Starts the threads; harmless when they run. Any thread.</summary>
     /// <remarks>Go: <c>netpollGenericInit</c>, <c>poll_runtime_pollServerInit</c>.</remarks>
     /// <exception cref="PlatformNotSupportedException">The backend that was asked for does not run on this system.</exception>
-    /// <exception cref="InvalidOperationException">The environment variable <c>NETPOLL_BACKEND</c> names no backend.</exception>
+    /// <exception cref="ArgumentException">The environment variable <c>NETPOLL_BACKEND</c> names no backend.</exception>
     /// <exception cref="ObjectDisposedException">The group has been stopped.</exception>
     /// <exception cref="System.ComponentModel.Win32Exception">The system refused; nothing is left open, and starting may be tried again.</exception>
     public void Start()

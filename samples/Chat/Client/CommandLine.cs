@@ -14,6 +14,7 @@ internal static class CommandLine
 
     private static readonly Option<string> Name = new("--name")
     {
+        HelpName = "NAME",
         Description = "The name to have in the chat.",
         Required = true,
         CustomParser = NotEmpty,
@@ -21,6 +22,7 @@ internal static class CommandLine
 
     private static readonly Option<string> Host = new("--host")
     {
+        HelpName = "HOST",
         Description = "The server's name or address.",
         DefaultValueFactory = static _ => "127.0.0.1",
         CustomParser = NotEmpty,
@@ -28,6 +30,7 @@ internal static class CommandLine
 
     private static readonly Option<int> Port = new("--port")
     {
+        HelpName = "N",
         Description = "The server's port.",
         DefaultValueFactory = static _ => ChatProtocol.DefaultPort,
         CustomParser = static result => Number(result, 1, 65535),
@@ -35,6 +38,7 @@ internal static class CommandLine
 
     private static readonly Option<string> Room = new("--room")
     {
+        HelpName = "ROOM",
         Description = "The room to join at the start.",
         DefaultValueFactory = static _ => "lobby",
         CustomParser = NotEmpty,
@@ -42,6 +46,7 @@ internal static class CommandLine
 
     private static readonly Option<int> Timeout = new("--timeout")
     {
+        HelpName = "SECONDS",
         Description = "Seconds that the server may take to accept the connection or to answer.",
         DefaultValueFactory = static _ => 30,
         CustomParser = static result => Number(result, 1, MaxTimeoutSeconds),
@@ -49,18 +54,21 @@ internal static class CommandLine
 
     private static readonly Option<int?> History = new("--history")
     {
+        HelpName = "N",
         Description = "How many of a room's last messages to show; 20 on a terminal unless told otherwise, none in plain mode.",
         CustomParser = static result => Number(result, 0, MaxHistory),
     };
 
     private static readonly Option<int?> Reconnect = new("--reconnect")
     {
+        HelpName = "SECONDS",
         Description = "Seconds that a lost connection is tried to be had again; 600 on a terminal unless told otherwise, 0 in plain mode.",
         CustomParser = static result => Number(result, 0, MaxReconnectSeconds),
     };
 
     private static readonly Option<string?> PasswordFile = new("--password-file")
     {
+        HelpName = "FILE",
         Description = "A file whose first line is the name's password, if the name is registered.",
     };
 
@@ -69,7 +77,7 @@ internal static class CommandLine
         Description = "Lines in, one line out per event, as when the input or output is not a terminal.",
     };
 
-    /// <summary>The options, or else the code to exit with: after <c>--help</c>, or after the errors have been told.</summary>
+    /// <summary>The options, or else the code to exit with: after <c>--help</c>, or after the error has been told.</summary>
     public static (ClientOptions? Options, ExitCode Exit) Read(string[] arguments, TextWriter output, TextWriter error)
     {
         var command = new RootCommand("Chats from a terminal, or from a script when the input is none.")
@@ -85,11 +93,7 @@ internal static class CommandLine
 
         if (result.Errors.Count > 0)
         {
-            foreach (ParseError parseError in result.Errors)
-            {
-                error.WriteLine(parseError.Message);
-            }
-
+            error.WriteLine($"chat: {result.Errors[0].Message}");
             return (null, ExitCode.Usage);
         }
 
@@ -124,7 +128,7 @@ internal static class CommandLine
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            error.WriteLine($"{PasswordFile.Name} '{path}': {exception.Message}");
+            error.WriteLine($"chat: {PasswordFile.Name} '{path}': {exception.Message}");
             return false;
         }
     }

@@ -30,6 +30,7 @@ internal sealed class TerminalView : IView
     // The last message that was shown, by room: after a return one's own may come twice.
     private readonly Dictionary<string, long> _shown = [];
     private string _name = "";
+    private (string Old, string New) _renamed;
     private string? _currentRoom;
     private bool _drawn;
 
@@ -122,6 +123,9 @@ internal sealed class TerminalView : IView
     {
         switch (frame.BodyCase)
         {
+            case ServerFrame.BodyOneofCase.Welcome when frame.Welcome.Name == _name:
+                // A return: that is told when the rooms are entered.
+                break;
             case ServerFrame.BodyOneofCase.Welcome:
                 _name = frame.Welcome.Name;
                 yield return Paint(Dim, $"* You are {_name}. '/help' tells the commands.");
@@ -134,6 +138,11 @@ internal sealed class TerminalView : IView
             case ServerFrame.BodyOneofCase.NameChanged:
                 _name = frame.NameChanged.Name;
                 yield return Paint(Dim, $"* You are {_name} now.");
+                break;
+            case ServerFrame.BodyOneofCase.Renamed when (frame.Renamed.OldName, frame.Renamed.NewName) != _renamed:
+                // Each room that both are in tells it.
+                _renamed = (frame.Renamed.OldName, frame.Renamed.NewName);
+                yield return Paint(Dim, $"* {frame.Renamed.OldName} is {frame.Renamed.NewName} now.");
                 break;
             case ServerFrame.BodyOneofCase.Joined:
                 _rooms.Add(frame.Joined.Room);
@@ -225,7 +234,6 @@ internal sealed class TerminalView : IView
             Dim, $"* In {frame.Members.Room}: {string.Join(", ", frame.Members.Members_)}."),
         ServerFrame.BodyOneofCase.RoomList => Paint(Dim, Rooms(frame.RoomList)),
         ServerFrame.BodyOneofCase.TopicChanged => Paint(Dim, $"* {About(frame.TopicChanged.Room, frame.TopicChanged.Topic)}"),
-        ServerFrame.BodyOneofCase.Renamed => Paint(Dim, $"* {frame.Renamed.OldName} is {frame.Renamed.NewName} now."),
         ServerFrame.BodyOneofCase.Person => Describe(frame.Person),
         ServerFrame.BodyOneofCase.Restrictions => Paint(
             Dim, $"* {frame.Restrictions.Room} bans {List(frame.Restrictions.Banned)} and mutes {List(frame.Restrictions.Muted)}."),

@@ -44,11 +44,11 @@ public sealed class ChatDomain
         _sender = new RootContext(system);
         ILogger logger = loggers.CreateLogger("Chat.Domain");
         _historyActor = _sender.SpawnNamed(
-            Props.FromProducer(() => new HistoryActor(store, options, time, Figures, logger)).WithDispatcher(_storeThread), "chat/history");
+            Actor(() => new HistoryActor(store, options, time, Figures, logger)).WithDispatcher(_storeThread), "chat/history");
         History = new LocalHistory(_sender, _historyActor);
-        _peopleActor = _sender.SpawnNamed(Props.FromProducer(() => new PeopleActor(options, time, History, Figures)), "chat/people");
+        _peopleActor = _sender.SpawnNamed(Actor(() => new PeopleActor(options, time, History, Figures)), "chat/people");
         _roomsActor = _sender.SpawnNamed(
-            Props.FromProducer(() => new RoomsActor(options, time, doors, History, Figures))
+            Actor(() => new RoomsActor(options, time, doors, History, Figures))
                 .WithChildSupervisorStrategy(RoomsActor.Supervision(logger)),
             "chat/rooms");
         People = new LocalPeople(_sender, _peopleActor);
@@ -111,6 +111,9 @@ public sealed class ChatDomain
     /// asked before is answered first. Harmless when it has been called; one caller at a time.
     /// </summary>
     public Task StopAsync() => _stopped ??= StopOnceAsync();
+
+    /// <summary>An actor of the chat: Proto.Actor would warn of one that begins slowly, as any may on a busy machine.</summary>
+    internal static Props Actor(Producer producer) => Props.FromProducer(producer).WithStartDeadline(TimeSpan.Zero);
 
     internal void RequestDrain(string name) => _drain.TrySetResult(name);
 

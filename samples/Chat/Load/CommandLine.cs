@@ -9,6 +9,7 @@ internal static class CommandLine
 {
     private static readonly Option<string> Host = new("--host")
     {
+        HelpName = "HOST",
         Description = "The server's name or address.",
         DefaultValueFactory = static _ => "127.0.0.1",
     };
@@ -22,6 +23,7 @@ internal static class CommandLine
 
     private static readonly Option<double> Rate = new("--rate")
     {
+        HelpName = "RATE",
         Description = "Messages per second of each client, on average.",
         DefaultValueFactory = static _ => 0.2,
         CustomParser = static result =>
@@ -72,6 +74,7 @@ internal static class CommandLine
 
     private static Option<int> Number(string name, string description, int usual, int least, int most) => new(name)
     {
+        HelpName = "N",
         Description = description,
         DefaultValueFactory = _ => usual,
         CustomParser = result =>

@@ -49,6 +49,9 @@ internal sealed class LoadClient : IDisposable
     /// <summary>Messages that it said and that have no answer.</summary>
     public int Unanswered => _unanswered.Count;
 
+    /// <summary>Whether anything may still come.</summary>
+    public bool IsConnected => !_reading.IsCompleted;
+
     /// <summary>Connects, and goes into the room.</summary>
     /// <exception cref="LoadException">The server cannot be reached, or refuses.</exception>
     public async Task EnterAsync()
@@ -67,7 +70,7 @@ internal sealed class LoadClient : IDisposable
         }
         catch (Exception exception) when (exception is IOException or SocketException or InvalidDataException)
         {
-            throw new LoadException($"{_name}: {exception.Message}");
+            throw new LoadException($"{_name} cannot get in at {_options.Host}:{_options.Port}: {exception.Message}");
         }
     }
 

@@ -64,7 +64,8 @@ internal sealed class LoadRun
     {
         long seen = -1;
         long lastChange = Stopwatch.GetTimestamp();
-        while (Stopwatch.GetElapsedTime(lastChange) < Patience && (_clients.Any(static client => client.Unanswered > 0) || _counters.DeliveredCount < Expected()))
+        while (Stopwatch.GetElapsedTime(lastChange) < Patience && _clients.Any(static client => client.IsConnected)
+            && (_clients.Any(static client => client.Unanswered > 0) || _counters.DeliveredCount < Expected()))
         {
             await Task.Delay(TimeSpan.FromMilliseconds(20));
             long now = _counters.DeliveredCount + _counters.AcknowledgedCount;

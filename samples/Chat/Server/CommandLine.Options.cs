@@ -23,6 +23,7 @@ internal static partial class CommandLine
 
     private static readonly Option<IPAddress> Host = new("--host")
     {
+        HelpName = "ADDRESS",
         Description = "The address to listen on: one of this machine's, or 'any' for all of them.",
         DefaultValueFactory = static _ => Defaults.Address,
         CustomParser = Address,
@@ -30,23 +31,23 @@ internal static partial class CommandLine
 
     private static readonly Option<int> Port = Number("--port", "The port to listen on; 0 lets the system choose.", Defaults.Port, 0, 65_535);
 
-    private static readonly Option<int?> IrcPort = OptionalNumber("--irc-port", "The port for IRC clients; none are let in without it.", 0);
+    private static readonly Option<int?> IrcPort = OptionalPort("--irc-port", "The port for IRC clients; none are let in without it.", 0);
 
-    private static readonly Option<string> IrcName = Text("--irc-name", "What the server calls itself to IRC clients.", Defaults.IrcName);
+    private static readonly Option<string> IrcName = Text("--irc-name", "NAME", "What the server calls itself to IRC clients.", Defaults.IrcName);
 
     private static readonly Option<int> IrcHistory = Number(
         "--irc-history", "How many of a room's last messages IRC clients are told when they join.", Defaults.IrcHistory, 0, 10_000);
 
     private static readonly Option<string> Data = Text(
-        "--data", $"The folder for history and accounts; '{InMemory}' keeps them in memory only.", DefaultData);
+        "--data", "DIR", $"The folder for history and accounts; '{InMemory}' keeps them in memory only.", DefaultData);
 
-    private static readonly Option<string?> Motd = new("--motd") { Description = "A file with what people read first." };
+    private static readonly Option<string?> Motd = new("--motd") { HelpName = "FILE", Description = "A file with what people read first." };
 
-    private static readonly Option<int?> MetricsPort = OptionalNumber(
+    private static readonly Option<int?> MetricsPort = OptionalPort(
         "--metrics-port", "The port of a page with figures for Prometheus, on this machine only; no page without it.", 1);
 
-    private static readonly Option<int> StatusInterval = Number(
-        "--status-interval", "Seconds between two lines with the most important figures; 0 for none.", DefaultStatusSeconds, 0, 86_400);
+    private static readonly Option<int> StatusInterval = Seconds(
+        "--status-interval", "Seconds between two lines with the most important figures; 0 for none.", TimeSpan.FromSeconds(DefaultStatusSeconds), 0, 86_400);
 
     private static readonly Option<int> Pollers = Number("--pollers", "Poller threads; one per core unless told otherwise.", Defaults.Pollers, 1, 256);
 
@@ -113,7 +114,8 @@ internal static partial class CommandLine
         "Milliseconds that such a room collects.",
         (int)Defaults.Chat.PresenceInterval.TotalMilliseconds,
         10,
-        60_000);
+        60_000,
+        "MILLISECONDS");
 
     private static readonly Option<int> FloodBurst = Number(
         "--flood-burst", "Messages and the like that a person may send at once.", Defaults.Chat.FloodBurst, 1, 1_000_000);
@@ -138,12 +140,14 @@ internal static partial class CommandLine
 
     private static readonly Option<string[]> Operators = new("--operator")
     {
-        Description = "NAME=HASH: somebody who may become operator, with the hash that --hash-password prints. More than once for several.",
+        HelpName = "NAME=HASH",
+        Description = "Somebody who may become operator, with the hash that --hash-password prints. More than once for several.",
         AllowMultipleArgumentsPerToken = false,
     };
 
     private static readonly Option<string?> Config = new("--config")
     {
+        HelpName = "FILE",
         Description = "A file with options, in a section 'Chat' as in 'appsettings.json', which is read when it is in the working folder.",
     };
 
@@ -234,21 +238,23 @@ internal static partial class CommandLine
         }
     }
 
-    private static Option<string> Text(string name, string description, string usual)
-        => new(name) { Description = description, DefaultValueFactory = _ => usual };
+    private static Option<string> Text(string name, string value, string description, string usual)
+        => new(name) { HelpName = value, Description = description, DefaultValueFactory = _ => usual };
 
-    private static Option<int> Number(string name, string description, int usual, int least, int most) => new(name)
+    private static Option<int> Number(string name, string description, int usual, int least, int most, string value = "N") => new(name)
     {
+        HelpName = value,
         Description = description,
         DefaultValueFactory = _ => usual,
         CustomParser = result => Number(result, least, most),
     };
 
     private static Option<int> Seconds(string name, string description, TimeSpan usual, int least, int most)
-        => Number(name, description, (int)usual.TotalSeconds, least, most);
+        => Number(name, description, (int)usual.TotalSeconds, least, most, "SECONDS");
 
-    private static Option<int?> OptionalNumber(string name, string description, int least) => new(name)
+    private static Option<int?> OptionalPort(string name, string description, int least) => new(name)
     {
+        HelpName = "N",
         Description = description,
         CustomParser = result => Number(result, least, 65_535),
     };

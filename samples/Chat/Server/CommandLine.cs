@@ -49,11 +49,19 @@ internal static partial class CommandLine
                 return (null, ExitCode.Success);
             }
 
-            return (Options(result), ExitCode.Success);
+            ServerOptions options = Options(result);
+            options.Validate();
+            return (options, ExitCode.Success);
         }
         catch (FormatException exception)
         {
             error.WriteLine($"chat-server: {exception.Message}");
+            return (null, ExitCode.Usage);
+        }
+        catch (ArgumentException exception)
+        {
+            // Options that do not go together; .NET adds the parameter's name, which is in the text already.
+            error.WriteLine($"chat-server: {exception.Message.Replace($" (Parameter '{exception.ParamName}')", "", StringComparison.Ordinal)}");
             return (null, ExitCode.Usage);
         }
     }

@@ -43,10 +43,6 @@ catch (IOException exception)
 {
     return Fail($"cannot start: {exception.Message}");
 }
-catch (ArgumentException exception)
-{
-    return Fail(exception.Message);
-}
 catch (PlatformNotSupportedException exception)
 {
     return Fail(exception.Message);

@@ -48,7 +48,7 @@ internal sealed class ServerHost : IAsyncDisposable
     /// <summary>Starts a server; when it returns, clients can connect.</summary>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     /// <exception cref="IOException">The address cannot be listened on, or the data folder cannot be used.</exception>
-    /// <exception cref="PlatformNotSupportedException">NetPoll does not run on this operating system.</exception>
+    /// <exception cref="PlatformNotSupportedException">The backend that was asked for does not run on this system.</exception>
     public static async Task<ServerHost> StartAsync(ServerOptions options, ILoggerFactory loggers)
     {
         options.Validate();

@@ -14,6 +14,13 @@ internal partial class Connection
     // Counts so many bytes in that are to wait, if they may.
     private bool TryMakeRoom(ActorPoller home, int size, bool isPayload)
     {
+        if (_cold?.Broken is { } broken)
+        {
+            // It broke within this very call, when what was corked left. Nothing may wait for a peer that is gone: a close would wait for it.
+            _cold.Broken = broken with { BytesUnsent = broken.BytesUnsent + size };
+            return false;
+        }
+
         ConnectionOptions options = _owner.ConnectionOptions;
         int most = options.MaxOutputBytes;
         if (QueuedBytes + size > most)

@@ -167,7 +167,13 @@ internal partial class Connection
             signals |= ConnectionSignals.Readable;
         }
 
-        // While nobody waits for bytes, as during a handler's await, a time may pass over bytes that have come: look first.
+        // While nobody waits for bytes, as during a handler's await, a time may pass over bytes that have come: look first. Or they have come,
+        // and the thread that is to tell so has not run yet.
+        if ((signals & ConnectionSignals.SavedByBytes) != 0 && _isReadArmed && Home.Poller.IsToldLate)
+        {
+            _isReadArmed = !_descriptor.TryWithdraw(PollMode.Read, this);
+        }
+
         bool mayBeReadable = (signals & ConnectionSignals.Readable) != 0 || ((signals & ConnectionSignals.SavedByBytes) != 0 && !_isReadArmed);
         if (mayBeReadable || (signals & ConnectionSignals.InputPending) != 0)
         {

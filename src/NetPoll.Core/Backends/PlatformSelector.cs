@@ -6,7 +6,7 @@ internal static class PlatformSelector
     /// <summary>The environment variable that chooses where the options leave it open.</summary>
     internal const string Variable = "NETPOLL_BACKEND";
 
-    /// <exception cref="InvalidOperationException">The environment names no backend.</exception>
+    /// <exception cref="ArgumentException">The environment names no backend.</exception>
     /// <exception cref="PlatformNotSupportedException">The backend that was asked for does not run on this system.</exception>
     internal static PollPlatform Select(PollBackend wanted) =>
         Select(wanted, Environment.GetEnvironmentVariable(Variable), OperatingSystem.IsLinux());
@@ -24,7 +24,7 @@ internal static class PlatformSelector
             {
                 "epoll" => PollBackend.Epoll,
                 "portable" => PollBackend.Portable,
-                _ => throw new InvalidOperationException($"{asked}; expected 'epoll' or 'portable', or nothing."),
+                _ => throw new ArgumentException($"{asked}; expected 'epoll' or 'portable', or nothing."),
             };
         }
 

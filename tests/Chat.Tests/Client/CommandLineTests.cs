@@ -36,7 +36,7 @@ public sealed class CommandLineTests
 
         Assert.Null(options);
         Assert.Equal(ExitCode.Usage, exit);
-        Assert.Equal(expected + Environment.NewLine, error.ToString());
+        Assert.Equal($"chat: {expected}{Environment.NewLine}", error.ToString());
     }
 
     private static (ClientOptions? Options, ExitCode Exit) Read(params string[] arguments)

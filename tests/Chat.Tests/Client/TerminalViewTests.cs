@@ -52,6 +52,19 @@ public sealed class TerminalViewTests : IDisposable
     }
 
     [Fact]
+    public void Another_name_is_told_once_however_many_rooms_tell_it()
+    {
+        _output.GetStringBuilder().Clear();
+
+        foreach (string room in (string[])["lobby", "attic"])
+        {
+            _view.Show(new ServerFrame { Renamed = new Renamed { Room = room, OldName = "bob", NewName = "robert" } }, null);
+        }
+
+        Assert.Equal($"{Erase}* bob is robert now.\n{Erase}lobby> ", _output.ToString());
+    }
+
+    [Fact]
     public void The_line_is_taken_away_at_the_end()
     {
         Type("half a line");

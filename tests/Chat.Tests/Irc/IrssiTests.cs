@@ -61,6 +61,7 @@ public sealed class IrssiTests
             _folder = folder;
             File.WriteAllText(Path.Combine(folder, "config"), $$"""
                 settings = { core = { real_name = "Ada"; user_name = "ada"; nick = "ada"; };
+                  "irc/core" = { cmd_queue_speed = "10msec"; };
                   "fe-common/core" = { autolog = "yes"; autolog_path = "{{folder}}/$0.log"; autolog_level = "all"; }; };
                 """);
             _terminal = new Terminal($"irssi --home={folder} -c 127.0.0.1 -p {port} -n ada", columns: 100);

@@ -51,6 +51,10 @@ public sealed class CommandLineTests
     [InlineData("--port 65536", "chat-server: --port '65536': expected a whole number from 0 to 65535\n")]
     [InlineData("--port x", "chat-server: --port 'x': expected a whole number from 0 to 65535\n")]
     [InlineData("--pollers 0", "chat-server: --pollers '0': expected a whole number from 1 to 256\n")]
+    [InlineData("--irc-name foo", "chat-server: IrcName is 'foo'; expected 3 to 63 letters, digits, '-' and '.', one '.' at least.\n")]
+    [InlineData(
+        "--max-people-per-room 15000",
+        "chat-server: MaxOutputBytes is 2097152; expected more than 2227144 (the members of a full room, and a replay), up to 1073741824.\n")]
     [InlineData("--host 7", "chat-server: --host '7': expected an address of this machine, such as 127.0.0.1, or 'any'\n")]
     [InlineData("--host nowhere", "chat-server: --host 'nowhere': expected an address of this machine, such as 127.0.0.1, or 'any'\n")]
     [InlineData(

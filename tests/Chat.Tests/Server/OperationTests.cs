@@ -113,6 +113,11 @@ public sealed class OperationTests
         Assert.Equal((1, 1, 1), (Figure(page, "chat_people"), Figure(page, "chat_rooms"), Figure(page, "chat_connections")));
         Assert.Contains("service_name=\"chat-server\"", page, StringComparison.Ordinal);
         Assert.Contains("netpoll_", page, StringComparison.Ordinal);
+        await using ProgramProcess second = ServerProcess.Run("--port", "0", "--data", "memory", "--metrics-port", $"{port}");
+        Assert.Equal(1, await second.Ends());
+        Assert.Equal(
+            [$"chat-server: cannot start: the page of figures cannot be served on port {port} of 127.0.0.1: Address already in use; choose another by --metrics-port"],
+            second.Error);
         await server.Logs("people: 1, rooms: 1, connections: 1, messages in 1 s: ");
     }
 
@@ -132,10 +137,12 @@ public sealed class OperationTests
         await server.Program.Prints("robert's end", static line => line.Contains("robert (127.0.0.1:", StringComparison.Ordinal) && line.EndsWith(" left: Quit", StringComparison.Ordinal));
     }
 
-    [Fact(Timeout = Limit)]
-    public async Task Connections_beyond_a_limit_are_told_it_and_closed()
+    [Theory(Timeout = Limit)]
+    [InlineData("--max-connections-per-address", "there are too many connections from 127.0.0.1; the limit is 2")]
+    [InlineData("--max-connections", "the server is full; the limit is 2 connections")]
+    public async Task Connections_beyond_a_limit_are_told_it_and_closed(string option, string refusal)
     {
-        await using ServerProcess server = await ServerProcess.Start("--max-connections-per-address", "2", "--irc-port", "0");
+        await using ServerProcess server = await ServerProcess.Start(option, "2", "--irc-port", "0");
         using ChatPeer first = await ChatPeer.Named(server.Port, "first");
         using IrcPeer second = await IrcPeer.Named(server.IrcPort, "second");
 
@@ -147,7 +154,7 @@ public sealed class OperationTests
         first.Dispose();
 
         Assert.Equal(ErrorCode.TooManyConnections, error.Error.Code);
-        Assert.Equal("there are too many connections from 127.0.0.1; the limit is 2", goodbye);
+        Assert.Equal(refusal, goodbye);
         Assert.Contains("the limit is 2", irc, StringComparison.Ordinal);
         await server.Logs("first (127.0.0.1:");
         await NetPoll.Tests.Eventually.True("there is room again", () => Connects(server.Port));

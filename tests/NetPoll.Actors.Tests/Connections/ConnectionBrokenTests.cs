@@ -90,6 +90,41 @@ public sealed class ConnectionBrokenTests : IAsyncDisposable
         Assert.Equal(CloseReason.Reset, closed.Reason);
     }
 
+    [Theory]
+    [InlineData("bytes")]
+    [InlineData("a payload")]
+    public async Task What_is_sent_when_the_corked_bytes_before_it_break_does_not_hold_the_close_up(string second)
+    {
+        const int Corked = 100;
+        const int Rest = 200_000;
+        ConnectionScript script = new();
+        (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(await _server.ListenAsync(script), script);
+        using Peer _ = peer;
+        await connection.Do(static self => self.SuspendReading());
+        await peer.SendAsync(_bytes);
+
+        await connection.Do(self =>
+        {
+            // The event of it waits behind this turn.
+            peer.Reset();
+            self.Send(new byte[Corked]);
+            if (second == "bytes")
+            {
+                self.Send(new byte[Rest]);
+            }
+            else
+            {
+                using SharedPayload payload = SharedPayload.Copy(new byte[Rest]);
+                self.Send(payload);
+            }
+
+            self.Close();
+        });
+        ConnectionClosed closed = await connection.WhenClosed;
+
+        Assert.Equal(Corked + Rest, closed.BytesSent + closed.BytesUnsent);
+    }
+
     [Fact]
     public async Task Above_the_high_watermark_they_come_and_what_waits_counts_as_unsent()
     {

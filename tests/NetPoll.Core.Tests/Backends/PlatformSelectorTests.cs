@@ -26,7 +26,7 @@ public sealed class PlatformSelectorTests
     [InlineData(" portable")]
     public void An_environment_that_names_no_backend_is_told_with_what_was_expected(string environment)
     {
-        InvalidOperationException thrown = Assert.Throws<InvalidOperationException>(() => PlatformSelector.Select(PollBackend.Auto, environment, hasEpoll: true));
+        ArgumentException thrown = Assert.Throws<ArgumentException>(() => PlatformSelector.Select(PollBackend.Auto, environment, hasEpoll: true));
 
         Assert.Equal($"The environment variable NETPOLL_BACKEND is '{environment}'; expected 'epoll' or 'portable', or nothing.", thrown.Message);
     }

@@ -111,7 +111,7 @@ internal sealed partial class RoomsActor : IActor
     private Entry Open(IContext context, string room)
     {
         // The number keeps the name of a room's actor apart from that of its predecessor, which may still be stopping.
-        Props props = Props.FromProducer(() => new RoomActor(room, _options, _time, _doors, _history));
+        Props props = ChatDomain.Actor(() => new RoomActor(room, _options, _time, _doors, _history));
         var entry = new Entry(context.SpawnNamed(props, $"{room}/{++_roomsMade}"));
         _rooms.Add(room, entry);
         _names.Add(entry.Room, room);

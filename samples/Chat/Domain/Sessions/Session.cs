@@ -12,7 +12,7 @@ namespace Chat.Domain;
 /// <para>Answers by an audience do not pass here, so the rooms are those that were asked for: a superset of those it is in. It
 /// serves to leave them all at the end, and asking a room to forget somebody who is not there is harmless.</para>
 /// </remarks>
-public sealed class Session
+public sealed partial class Session
 {
     private readonly ChatDomain _chat;
     private readonly PID _self;
@@ -129,83 +129,6 @@ public sealed class Session
         return null;
     }
 
-    /// <summary>Asks to be an operator. Answer: <see cref="OperatorGranted"/>.</summary>
-    public Refused? BecomeOperator(ulong requestId, string name, string password)
-    {
-        if ((Spend(requestId) ?? TooManyWrong(requestId)) is { } refused)
-        {
-            return refused;
-        }
-
-        _chat.People.Tell(new BecomeOperator(Person!, requestId, name, password));
-        return null;
-    }
-
-    /// <summary>Enters a room. Answer: <see cref="Joined"/>.</summary>
-    public Refused? Join(ulong requestId, string room, Replay replay = default)
-    {
-        if (Check(requestId, room, out string name) is { } refused)
-        {
-            return refused;
-        }
-
-        if (_rooms.Count >= _chat.Options.MaxRoomsPerSession && !_rooms.ContainsKey(name))
-        {
-            string text = $"room '{name}' cannot be joined: you are in {_rooms.Count} rooms, which is the limit";
-            return new Refused(requestId, RefusalReason.TooManyRooms, text, name);
-        }
-
-        _rooms[name] = requestId;
-        _chat.Rooms.Tell(new Join(Person!, requestId, name, replay, _isAway));
-        return null;
-    }
-
-    /// <summary>Leaves a room. Answer: <see cref="Left"/>.</summary>
-    public Refused? Leave(ulong requestId, string room, string? reason = null)
-    {
-        // Counted, and to come is not: whoever comes back must get into all of their rooms at once, but nobody may come and go for ever.
-        if ((Check(requestId, room, out string name) ?? Spend(requestId, name)) is { } refused)
-        {
-            return refused;
-        }
-
-        _rooms.Remove(name);
-        _chat.Rooms.Tell(new Leave(Person!, requestId, name, Reason(reason)));
-        return null;
-    }
-
-    /// <summary>Says something in a room. Answer: <see cref="Said"/>.</summary>
-    /// <param name="requestId">Comes back in the answer.</param>
-    /// <param name="room">Where.</param>
-    /// <param name="text">What.</param>
-    /// <param name="kind">How it is meant.</param>
-    /// <param name="messageId">The sender's own id for it, which makes it safe to say it again; empty for none.</param>
-    public Refused? Say(ulong requestId, string room, string text, MessageKind kind = MessageKind.Text, string messageId = "")
-    {
-        if (Check(requestId, room, out string name) is { } refused)
-        {
-            return refused;
-        }
-
-        if (!_chat.Rules.IsText(text, out string? error))
-        {
-            return new Refused(requestId, RefusalReason.InvalidText, error, name);
-        }
-
-        if (!_chat.Rules.IsMessageId(messageId, out error))
-        {
-            return new Refused(requestId, RefusalReason.InvalidMessageId, error, name);
-        }
-
-        if (Spend(requestId, name) is { } tooFast)
-        {
-            return tooFast;
-        }
-
-        _chat.Rooms.Tell(new Say(Person!, requestId, name, text, kind, messageId));
-        return null;
-    }
-
     /// <summary>Says something to one person. Answer: <see cref="PrivateSent"/>.</summary>
     public Refused? SendPrivate(ulong requestId, string to, string text, MessageKind kind = MessageKind.Text)
     {
@@ -225,28 +148,6 @@ public sealed class Session
         }
 
         _chat.People.Tell(new SendPrivate(Person, requestId, to, text, kind));
-        return null;
-    }
-
-    /// <summary>Changes a room's topic; an empty one takes it away. Answer: <see cref="TopicChanged"/>.</summary>
-    public Refused? SetTopic(ulong requestId, string room, string topic)
-    {
-        if (Check(requestId, room, out string name) is { } refused)
-        {
-            return refused;
-        }
-
-        if (!_chat.Rules.IsTopic(topic, out string? error))
-        {
-            return new Refused(requestId, RefusalReason.InvalidText, error, name);
-        }
-
-        if (Spend(requestId, name) is { } tooFast)
-        {
-            return tooFast;
-        }
-
-        _chat.Rooms.Tell(new SetTopic(Person!, requestId, name, topic));
         return null;
     }
 
@@ -290,18 +191,6 @@ public sealed class Session
         return null;
     }
 
-    /// <summary>Asks who is in a room. Answer: <see cref="RoomMembers"/>.</summary>
-    public Refused? Who(ulong requestId, string room)
-    {
-        if (Check(requestId, room, out string name) is { } refused)
-        {
-            return refused;
-        }
-
-        _chat.Rooms.Tell(new Who(Person!, requestId, name));
-        return null;
-    }
-
     /// <summary>Asks about somebody. Answer: <see cref="PersonFound"/>.</summary>
     public Refused? WhoIs(ulong requestId, string name)
     {
@@ -311,90 +200,6 @@ public sealed class Session
         }
 
         _chat.People.Tell(new WhoIs(Person, requestId, name));
-        return null;
-    }
-
-    /// <summary>Asks for what was said in a room after a message. Answer: <see cref="HistoryPage"/>.</summary>
-    public Refused? ReadHistory(ulong requestId, string room, long after, int limit)
-    {
-        if (Check(requestId, room, out string name) is { } refused)
-        {
-            return refused;
-        }
-
-        _chat.Rooms.Tell(new ReadHistory(Person!, requestId, name, Math.Max(0, after), limit));
-        return null;
-    }
-
-    /// <summary>Asks which rooms there are. Answer: <see cref="RoomList"/>.</summary>
-    public Refused? ListRooms(ulong requestId)
-    {
-        if (Person is null)
-        {
-            return NameFirst(requestId);
-        }
-
-        _chat.Rooms.List(new ListRooms(Person, requestId));
-        return null;
-    }
-
-    /// <summary>Kicks, bans or mutes, or lifts it. Operators. Answer: <see cref="Done"/>.</summary>
-    public Refused? Moderate(ulong requestId, string room, ModerationAction action, string target, string reason)
-    {
-        if ((Check(requestId, room, out string name) ?? OperatorsOnly(requestId)) is { } refused)
-        {
-            return refused;
-        }
-
-        _chat.Rooms.Tell(new Moderate(Person!, requestId, name, action, target, Reason(reason) ?? ""));
-        return null;
-    }
-
-    /// <summary>Asks whom a room bans and mutes. Operators. Answer: <see cref="RoomRestrictions"/>.</summary>
-    public Refused? ListRestrictions(ulong requestId, string room)
-    {
-        if ((Check(requestId, room, out string name) ?? OperatorsOnly(requestId)) is { } refused)
-        {
-            return refused;
-        }
-
-        _chat.Rooms.Tell(new ListRestrictions(Person!, requestId, name));
-        return null;
-    }
-
-    /// <summary>Ends somebody's connection. Operators. Answer: <see cref="Done"/>.</summary>
-    public Refused? Kill(ulong requestId, string name, string reason)
-    {
-        if (OperatorsOnly(requestId) is { } refused)
-        {
-            return refused;
-        }
-
-        _chat.People.Tell(new Kill(Person!, requestId, name, Reason(reason) ?? ""));
-        return null;
-    }
-
-    /// <summary>Asks for everybody. Operators. Answer: <see cref="PeopleListed"/>.</summary>
-    public Refused? ListPeople(ulong requestId)
-    {
-        if (OperatorsOnly(requestId) is { } refused)
-        {
-            return refused;
-        }
-
-        _chat.People.Tell(new ListPeople(Person!, requestId));
-        return null;
-    }
-
-    /// <summary>Lets the server stop in order. Operators. Answer: none but the goodbye, which everybody gets.</summary>
-    public Refused? Drain(ulong requestId)
-    {
-        if (OperatorsOnly(requestId) is { } refused)
-        {
-            return refused;
-        }
-
-        _chat.RequestDrain(Person!.Name);
         return null;
     }
 
@@ -530,13 +335,6 @@ public sealed class Session
             $"you say too much; the limit is {options.FloodBurst} at once and {options.FloodRate} a second; wait {wait.TotalSeconds:0.#} s");
         return new Refused(requestId, RefusalReason.TooFast, text, room, wait);
     }
-
-    private Refused? OperatorsOnly(ulong requestId) => Person switch
-    {
-        null => NameFirst(requestId),
-        { IsOperator: false } => new Refused(requestId, RefusalReason.OperatorsOnly, "only operators may do that"),
-        _ => null,
-    };
 
     private Refused? TooManyWrong(ulong requestId) => _wrongPasswords < _chat.Options.MaxWrongPasswords ? null
         : new Refused(

@@ -46,10 +46,10 @@ internal sealed class MetricsPage : IDisposable
                 .Build();
             return new MetricsPage(meter, provider);
         }
-        catch (HttpListenerException exception)
+        catch (InvalidOperationException exception) when (exception.InnerException is HttpListenerException why)
         {
             meter.Dispose();
-            throw new IOException($"the page of figures cannot be served on port {port}: {exception.Message}", exception);
+            throw new IOException($"the page of figures cannot be served on port {port} of 127.0.0.1: {why.Message}; choose another by --metrics-port", exception);
         }
     }
 

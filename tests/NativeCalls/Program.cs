@@ -1,0 +1,170 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+using NetPoll.Actors;
+using NetPoll.Core;
+using NetPoll.NativeCalls;
+using Proto;
+
+// Uses the library on the backend that the command line names, from end to end, and prints the native libraries that it reached for.
+// The runtime asks before it binds a native function, even one that is compiled into the code of its caller: nothing gets past this.
+ConcurrentBag<string> calls = [];
+foreach (System.Reflection.Assembly assembly in new[] { typeof(PollerGroup).Assembly, typeof(NetPollExtension).Assembly })
+{
+    NativeLibrary.SetDllImportResolver(assembly, (library, _, _) =>
+    {
+        calls.Add(library);
+        return 0;
+    });
+}
+
+PollBackend backend = Enum.Parse<PollBackend>(args[0]);
+await Core(backend);
+await Actors(backend);
+foreach (string library in calls.Distinct())
+{
+    Console.WriteLine($"native: {library}");
+}
+
+Console.WriteLine("done");
+
+static async Task Core(PollBackend backend)
+{
+    await using PollerGroup group = new(new PollerOptions { PollerCount = 2, Backend = backend, Logger = new ConsoleLogger() });
+    await using NetListener listener = NetListener.Listen(new IPEndPoint(IPAddress.Loopback, 0), group);
+    NetDialer dialer = new() { Group = group, Timeout = TimeSpan.FromSeconds(20), LocalEndPoint = new IPEndPoint(IPAddress.Loopback, 0) };
+    Task<NetConnection> accepting = listener.AcceptAsync().AsTask();
+    await using NetConnection client = await dialer.ConnectAsync("127.0.0.1", listener.LocalEndPoint.Port);
+    await using NetConnection server = await accepting;
+    client.SetKeepAlive(new KeepAlive(TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(5), 3));
+    client.SetNoDelay(true);
+    client.SetSendBuffer(16 * 1024);
+    client.SetReceiveBuffer(16 * 1024);
+    client.SetLinger(null);
+    client.RawControl(static _ => { });
+
+    // More than fits, so that the writer waits for room.
+    byte[] much = new byte[8 * 1024 * 1024];
+    Task writing = client.WriteAsync(much).AsTask();
+    byte[] buffer = new byte[64 * 1024];
+    for (long read = 0; read < much.Length;)
+    {
+        read += await server.ReadAsync(buffer);
+    }
+
+    await writing;
+    await client.WriteVectoredAsync(new ReadOnlyMemory<byte>[] { "a"u8.ToArray(), "b"u8.ToArray() });
+    await server.WaitReadableAsync();
+    await server.WaitWritableAsync();
+    _ = server.TryRead(buffer, out _);
+    server.SetReadDeadline(Deadline.After(TimeSpan.FromMilliseconds(5)));
+    await Expect<DeadlineExceededException>(async () => await server.ReadAsync(buffer));
+    server.SetReadDeadline(Deadline.None);
+    client.CloseWrite();
+    await server.ReadAsync(buffer);
+    foreach (Poller poller in group.Pollers)
+    {
+        _ = poller.Snapshot();
+        _ = poller.DumpWaiters();
+    }
+
+    _ = group.IsPollDescriptor(3);
+    server.SetLinger(TimeSpan.Zero);
+    await server.CloseAsync();
+    await Expect<IOException>(async () => await client.ReadAsync(buffer));
+    IPEndPoint nobody = (IPEndPoint)listener.LocalEndPoint;
+    await listener.CloseAsync();
+    await Expect<IOException>(async () => await dialer.ConnectAsync(nobody));
+}
+
+static async Task Actors(PollBackend backend)
+{
+    ActorSystem system = new ActorSystem().WithNetPoll(new NetPollOptions
+    {
+        Pollers = new PollerOptions { PollerCount = 2, Backend = backend, Logger = new ConsoleLogger() },
+        Logger = new ConsoleLogger(),
+    });
+    Listener listener = await system.NetPoll().ListenAsync("echo", new IPEndPoint(IPAddress.Loopback, 0), static () => new Echo());
+    List<Socket> peers = [];
+    for (int number = 0; number < 8; number++)
+    {
+        Socket peer = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        peers.Add(peer);
+        await peer.ConnectAsync(listener.EndPoint);
+        await peer.SendAsync("hello"u8.ToArray());
+        byte[] answer = new byte[5];
+        for (int count = 0; count < answer.Length;)
+        {
+            count += await peer.ReceiveAsync(answer.AsMemory(count));
+        }
+    }
+
+    TaskCompletionSource closed = new();
+    _ = await system.NetPoll().ConnectAsync(listener.EndPoint, () => new Caller(closed));
+    await closed.Task;
+    peers.ForEach(static peer => peer.Dispose());
+    await system.NetPoll().ShutdownAsync(TimeSpan.FromSeconds(10));
+}
+
+static async Task Expect<TException>(Func<Task> action)
+    where TException : Exception
+{
+    try
+    {
+        await action();
+    }
+    catch (TException)
+    {
+        return;
+    }
+
+    throw new InvalidOperationException($"Expected a {typeof(TException).Name}.");
+}
+
+namespace NetPoll.NativeCalls
+{
+    internal sealed class Echo : ConnectionActor
+    {
+        protected override int OnReceived(ReadOnlySpan<byte> bytes)
+        {
+            Send(bytes);
+            return bytes.Length;
+        }
+    }
+
+    /// <summary>Sends more than fits, and closes when all of it has come back.</summary>
+    internal sealed class Caller(TaskCompletionSource closed) : ConnectionActor
+    {
+        private const int Much = 300_000;
+
+        private int _received;
+
+        protected override void OnConnected() => Send(new byte[Much]);
+
+        protected override int OnReceived(ReadOnlySpan<byte> bytes)
+        {
+            _received += bytes.Length;
+            if (_received == Much)
+            {
+                Close();
+            }
+
+            return bytes.Length;
+        }
+
+        protected override void OnClosed(ConnectionClosed reason) => closed.SetResult();
+    }
+
+    internal sealed class ConsoleLogger : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            Console.WriteLine(formatter(state, exception));
+    }
+}
