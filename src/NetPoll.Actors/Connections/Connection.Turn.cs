@@ -213,6 +213,10 @@ internal partial class Connection
     }
 
     /// <inheritdoc/>
+    // Perhaps in the turn that parked the handler, whose task has ended meanwhile: the turn goes on, and may give it more.
+    protected override void OnHandled(object message) => _isHandlerBusy = false;
+
+    /// <inheritdoc/>
     // A connection that only moves bytes never awaits, and needs nothing to come back by.
     protected override bool MayAwait(object message) =>
         ReferenceEquals(message, ConnectionSignal.Instance) ? _handler is { MayAwaitBytes: true } : message is not Started;

@@ -206,7 +206,7 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
                 Heartbeat = heartbeat.Heartbeat;
                 break;
             case Actors.SendStream stream:
-                AnswerWhenSent(sender, stream.Token, SendStream(() => stream.Stream, isOurs: false, stream.Length, CancellationToken.None), stream.Stream);
+                Obey(stream, sender);
                 break;
             case Actors.SendFile file:
                 AnswerWhenSent(sender, file.Token, SendFile(file.Path, file.Offset, file.Length, CancellationToken.None));
@@ -262,6 +262,10 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
             acknowledgement.Complete(taken);
         }
     }
+
+    // On its own, or each message would pay for what the lambda holds.
+    private void Obey(Actors.SendStream stream, PID? sender) =>
+        AnswerWhenSent(sender, stream.Token, SendStream(() => stream.Stream, isOurs: false, stream.Length, CancellationToken.None), stream.Stream);
 
     private void AnswerWhenSent(PID? sender, object? token, Task sent, Stream? ours = null)
     {
