@@ -190,7 +190,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         options.Validate();
         ObjectDisposedException.ThrowIf(IsStopping, this);
         ListenerActor listener = new(
-            this, ListenerActor.IdOf(name), factory, options, ListeningSockets.Bind(Platform, endPoint, options.Backlog, Homes.Length))
+            this, ListenerActor.IdOf(name), factory, options, ListeningSockets.Bind(Platform, endPoint, options.Backlog, HasOneAcceptorForAll ? 1 : Homes.Length))
         {
             HandlerOf = handlerOf,
         };
@@ -235,8 +235,11 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     /// <summary>As <see cref="ShutdownAsync"/>, with <see cref="NetPollOptions.DrainTimeout"/> to drain.</summary>
     public ValueTask DisposeAsync() => new(ShutdownAsync(Options.DrainTimeout));
 
-    /// <summary>The poller for the next newcomer, one after the other; one that drains only where all do. Any thread.</summary>
-    internal ActorPoller NextHome()
+    /// <summary>The poller for the next newcomer, by <see cref="PollerOptions.Placement"/>; one that drains only where all do. Any thread.</summary>
+    internal ActorPoller NextHome() => Options.Pollers.Placement == PollerPlacement.LeastLoaded ? LeastLoadedHome() : NextHomeInTurn();
+
+    /// <summary>One poller after the other, those left out that drain. Any thread.</summary>
+    internal ActorPoller NextHomeInTurn()
     {
         ActorPoller home;
         int tries = 0;
@@ -248,6 +251,16 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 
         return home;
     }
+
+    /// <summary>The poller with the fewest descriptors, those left out that drain. Any thread.</summary>
+    internal ActorPoller LeastLoadedHome()
+    {
+        ActorPoller[] open = Array.FindAll(Homes, static home => !home.IsDraining);
+        return PollerGroup.LeastLoaded(open.Length == 0 ? Homes : open, static home => home.Load, Interlocked.Increment(ref _nextHome));
+    }
+
+    /// <summary>Whether a listener has one socket, whose acceptor spreads the connections, instead of one for each poller.</summary>
+    internal bool HasOneAcceptorForAll => !Platform.CanSharePort || Options.Pollers.Placement == PollerPlacement.LeastLoaded;
 
     /// <summary>Whether every poller drains, so that none is left for newcomers. Any thread.</summary>
     internal bool IsDrainingWholly => Array.TrueForAll(Homes, static home => home.IsDraining);

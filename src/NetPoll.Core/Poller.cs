@@ -32,6 +32,7 @@ public sealed partial class Poller
     private static Poller? _current;
 
     private readonly PollerOptions _options;
+    private readonly PollPlatform _platform;
     private readonly ILogger _logger;
     private readonly PollerClock _clock;
     private readonly long _runQueueBudget;
@@ -61,6 +62,7 @@ public sealed partial class Poller
     private bool _isBackendGone;
 
     // Written by the poller's thread, read by snapshots; the last two written by any thread.
+    private int _core = -1;
     private long _waits;
     private long _eventsReturned;
     private long _staleEvents;
@@ -76,6 +78,7 @@ public sealed partial class Poller
         Group = group;
         Name = $"poller-{index}";
         _options = options;
+        _platform = platform;
         _logger = options.Logger;
         _clock = new PollerClock(options.TimeProvider);
         _runQueueBudget = options.RunQueueBudget.Ticks * 100;
@@ -212,8 +215,14 @@ public sealed partial class Poller
             Volatile.Read(ref _spuriousWakeups),
             Volatile.Read(ref _wakeupsSent),
             Volatile.Read(ref _wakeupsCoalesced),
-            TimeSpan.FromTicks(Volatile.Read(ref _longestTurn) / 100));
+            TimeSpan.FromTicks(Volatile.Read(ref _longestTurn) / 100))
+        {
+            Core = Volatile.Read(ref _core) is var core and >= 0 ? core : null,
+        };
     }
+
+    /// <summary>Descriptors that are taken in. Any thread, and cheap.</summary>
+    internal int Monitored => _cache.Rented;
 
     /// <inheritdoc/>
     public override string ToString() => Name;
@@ -396,12 +405,31 @@ public sealed partial class Poller
         }
     }
 
+    private void Pin()
+    {
+        IoResult result = _platform.PinCurrentThread(Index, out int core);
+        if (result.IsSuccess)
+        {
+            Volatile.Write(ref _core, core);
+            Log.Pinned(_logger, Name, core);
+        }
+        else
+        {
+            Log.NotPinned(_logger, Name, result.Error, result.NativeError);
+        }
+    }
+
     private void Run()
     {
         _current = this;
         SynchronizationContext.SetSynchronizationContext(Context);
         try
         {
+            if (_options.PinToCores)
+            {
+                Pin();
+            }
+
             while (!Volatile.Read(ref _isStopping))
             {
                 PollOnce();

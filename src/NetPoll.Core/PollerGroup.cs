@@ -100,14 +100,34 @@ public sealed class PollerGroup : IAsyncDisposable
         }
     }
 
-    /// <summary>The poller for the next newcomer, one after the other; the current one if the caller runs on a poller of this group.</summary>
+    /// <summary>
+    /// The poller for the next newcomer, by <see cref="PollerOptions.Placement"/>; the current one if the caller runs on a poller of this
+    /// group. Any thread; starts the pollers if need be.
+    /// </summary>
     public Poller Choose()
     {
         Start();
-        return Poller.Current is { } current && Array.IndexOf(_pollers, current) >= 0
-            ? current
-            : _pollers[Interlocked.Increment(ref _next) % (uint)_pollers.Length];
+        if (Poller.Current is { } current && Array.IndexOf(_pollers, current) >= 0)
+        {
+            return current;
+        }
+
+        uint next = Interlocked.Increment(ref _next);
+        return _options.Placement == PollerPlacement.LeastLoaded
+            ? LeastLoaded(_pollers, static poller => poller.Monitored, next)
+            : _pollers[next % (uint)_pollers.Length];
     }
+
+    /// <summary>The poller for everything that has this number, as the hash of a user or a room: always the same one. Any thread.</summary>
+    /// <param name="hash">Any number.</param>
+    public Poller Choose(int hash)
+    {
+        Start();
+        return _pollers[(uint)hash % (uint)_pollers.Length];
+    }
+
+    /// <summary>The figures of all pollers. Any thread; slow where there are many descriptors.</summary>
+    public PollerGroupSnapshot Snapshot() => new([.. Pollers.Select(static poller => poller.Snapshot())]);
 
     /// <summary>Whether the number is an epoll or wake-up descriptor of a poller of this group. Go: <c>poll_runtime_isPollServerDescriptor</c>.</summary>
     public bool IsPollDescriptor(int fileDescriptor) => IsStarted && Array.Exists(_pollers, poller => poller.Owns(fileDescriptor));
@@ -130,6 +150,25 @@ public sealed class PollerGroup : IAsyncDisposable
         }
 
         await Task.WhenAll(pollers.Select(static poller => poller.Stopped)).ConfigureAwait(false);
+    }
+
+    /// <summary>The candidate that has least. Any thread; what it sees may be a moment old.</summary>
+    /// <param name="candidates">One at least.</param>
+    /// <param name="load">What a candidate has.</param>
+    /// <param name="start">Where to begin to look, so that those who have as many take turns.</param>
+    internal static T LeastLoaded<T>(IReadOnlyList<T> candidates, Func<T, int> load, uint start)
+    {
+        T best = candidates[(int)(start % (uint)candidates.Count)];
+        for (uint step = 1; step < candidates.Count; step++)
+        {
+            T other = candidates[(int)((start + step) % (uint)candidates.Count)];
+            if (load(other) < load(best))
+            {
+                best = other;
+            }
+        }
+
+        return best;
     }
 
     private Poller[] CreatePollers()

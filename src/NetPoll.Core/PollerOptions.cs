@@ -22,6 +22,20 @@ public sealed class PollerOptions
     /// <summary>Poller threads. Default: one per core that the process may use.</summary>
     public int PollerCount { get; set; } = Environment.ProcessorCount;
 
+    /// <summary>
+    /// Which poller gets a newcomer that may live on any. Default, <see cref="PollerPlacement.RoundRobin"/>. With
+    /// <see cref="PollerPlacement.LeastLoaded"/> one poller accepts for all of a listener's: a hand-over between threads for each connection,
+    /// and no poller that gets more than its share of those that last.
+    /// </summary>
+    public PollerPlacement Placement { get; set; } = PollerPlacement.RoundRobin;
+
+    /// <summary>
+    /// Whether each poller's thread is confined to one core of those that the process may use: poller 0 to the first, and so on; with more
+    /// pollers than cores they share. Default false: the system moves threads where there is room. Where the backend cannot, as the portable
+    /// one, that is logged once for each poller, and the threads stay free.
+    /// </summary>
+    public bool PinToCores { get; set; }
+
     /// <summary>The most events that one wait returns, 1 to 65,536. Default 128, as in Go. More means fewer waits and longer turns.</summary>
     public int EventsPerWait { get; set; } = 128;
 
@@ -61,6 +75,7 @@ public sealed class PollerOptions
     {
         Require(Name is null || !string.IsNullOrWhiteSpace(Name), nameof(Name), $"'{Name}'", "a name, or null");
         Require(Enum.IsDefined(Backend), nameof(Backend), Backend, "Auto, Epoll or Portable");
+        Require(Enum.IsDefined(Placement), nameof(Placement), Placement, "RoundRobin or LeastLoaded");
         Require(PollerCount is > 0 and <= 4096, nameof(PollerCount), PollerCount, "1 to 4,096");
         Require(EventsPerWait is > 0 and <= 65_536, nameof(EventsPerWait), EventsPerWait, "1 to 65,536");
         Require(MaxDescriptors > 0, nameof(MaxDescriptors), MaxDescriptors, "1 or more");

@@ -4,7 +4,7 @@ using NetPoll.Core.Scheduling;
 namespace NetPoll.Actors.Listening;
 
 /// <summary>A new connection on its way from the poller that accepted it to the one that it will live on.</summary>
-/// <remarks>Allocated for each: it is the price of a platform on which pollers cannot share an address.</remarks>
+/// <remarks>Allocated for each: it is the price of a platform on which pollers cannot share an address, or of an even load.</remarks>
 internal sealed class Handover : IPollerWork
 {
     private readonly Admission _admission;
@@ -16,12 +16,17 @@ internal sealed class Handover : IPollerWork
     {
         _admission = admission;
         _socket = socket;
+        admission.Home.Expect();
     }
 
     /// <inheritdoc/>
     IPollerWork? IPollerWork.Next { get; set; }
 
     /// <inheritdoc/>
-    // What kept it from being watched is counted; nobody here accepts who should pause for it.
-    void IPollerWork.Run() => _ = _admission.Receive(_socket);
+    void IPollerWork.Run()
+    {
+        // What kept it from being watched is counted; nobody here accepts who should pause for it.
+        _ = _admission.Receive(_socket);
+        _admission.Home.Arrived();
+    }
 }

@@ -45,7 +45,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
 
         // The start is timed by nobody: a stopwatch for every connection would only cost.
         Props = Props.FromProducer(factory).WithStartDeadline(TimeSpan.Zero);
-        _isOneForAll = !extension.Platform.CanSharePort || sockets.Length < extension.Homes.Length;
+        _isOneForAll = extension.HasOneAcceptorForAll || sockets.Length < extension.Homes.Length;
         _admissions = [.. extension.Homes.Select(home => new Admission(home, this))];
         _acceptors = [.. sockets.Select((socket, index) => new Acceptor(_admissions[index], this, socket, _isOneForAll))];
     }

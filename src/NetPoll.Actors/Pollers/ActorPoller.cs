@@ -26,6 +26,7 @@ internal sealed class ActorPoller : IPollerWork
     private readonly ExecutionContext? _executionContext = ExecutionContext.Capture();
     private bool _isFlushQueued;
     private bool _isDraining;
+    private int _onTheirWay;
 
     internal ActorPoller(NetPollExtension extension, Poller poller)
     {
@@ -79,6 +80,9 @@ internal sealed class ActorPoller : IPollerWork
     /// <summary>What their publishers have ordered.</summary>
     internal GroupCommands GroupCommands { get; }
 
+    /// <summary>Descriptors that it watches, and connections on their way to it. Any thread; a moment old.</summary>
+    internal int Load => Poller.Monitored + Volatile.Read(ref _onTheirWay);
+
     /// <summary>Whether it takes no new connections, for good. Any thread.</summary>
     internal bool IsDraining => Volatile.Read(ref _isDraining);
 
@@ -114,6 +118,12 @@ internal sealed class ActorPoller : IPollerWork
         await WhenEmptyAsync();
         return late.Length;
     }
+
+    /// <summary>Counts in what another thread sends here, before it arrives: or all of a batch would be sent to whom it finds emptiest.</summary>
+    internal void Expect() => Interlocked.Increment(ref _onTheirWay);
+
+    /// <summary>It has arrived.</summary>
+    internal void Arrived() => Interlocked.Decrement(ref _onTheirWay);
 
     /// <summary>Runs something on the poller's thread. Any thread; the task has its end, or what it threw.</summary>
     internal Task RunAsync(Action action)

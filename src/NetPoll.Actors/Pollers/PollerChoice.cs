@@ -13,7 +13,10 @@ public sealed class PollerChoice
     internal PollerChoice(Func<ActorSystem, ActorPoller> choose) => _choose = choose;
 
     /// <summary>One poller after the other, those left out that were told to drain (<see cref="DrainPoller"/>).</summary>
-    public static PollerChoice RoundRobin { get; } = new(static system => system.NetPoll().NextHome());
+    public static PollerChoice RoundRobin { get; } = new(static system => system.NetPoll().NextHomeInTurn());
+
+    /// <summary>The poller that watches the fewest descriptors, those left out that were told to drain; of several, one after the other.</summary>
+    public static PollerChoice LeastLoaded { get; } = new(static system => system.NetPoll().LeastLoadedHome());
 
     /// <summary>The poller on whose thread the actor is spawned, as by another actor that lives there.</summary>
     /// <remarks>On any other thread the spawn throws <see cref="InvalidOperationException"/>.</remarks>
@@ -40,6 +43,14 @@ public sealed class PollerChoice
                     string.Create(CultureInfo.InvariantCulture, $"This system has {homes.Length} pollers, counted from 0."));
         });
     }
+
+    /// <summary>The same poller for all that has this number, as the hash of a user or a room, so that they meet on one thread.</summary>
+    /// <param name="hash">Any number. A poller that was told to drain is not left out.</param>
+    public static PollerChoice ByHash(int hash) => new(system =>
+    {
+        ActorPoller[] homes = system.NetPoll().Homes;
+        return homes[(uint)hash % (uint)homes.Length];
+    });
 
     internal ActorPoller Choose(ActorSystem system) => _choose(system);
 }

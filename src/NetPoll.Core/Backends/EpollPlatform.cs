@@ -13,6 +13,8 @@ internal sealed class EpollPlatform : PollPlatform
 
     internal override long DescriptorLimit => Libc.DescriptorLimit();
 
+    internal override IoResult PinCurrentThread(int index, out int core) => IoResult.From(ThreadAffinity.PinCurrentThread(index, out core));
+
     internal override IoResult Connect(IPEndPoint remote, IPEndPoint? local, out PollableSocket? socket) =>
         TcpSocket.Connect(remote, local, out socket);
 

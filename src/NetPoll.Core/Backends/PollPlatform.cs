@@ -16,6 +16,15 @@ internal abstract class PollPlatform
     /// <summary>Whether several sockets may listen on one address, each with a queue of its own, so that every poller has its own.</summary>
     internal virtual bool CanSharePort => true;
 
+    /// <summary>Confines the calling thread to one core. The default: not supported.</summary>
+    /// <param name="index">Which of the cores that the process may use, counted round.</param>
+    /// <param name="core">The core's number, on success.</param>
+    internal virtual IoResult PinCurrentThread(int index, out int core)
+    {
+        core = -1;
+        return IoResult.Failure(Interop.Errno.EOPNOTSUPP);
+    }
+
     /// <summary>How many descriptors this process may have open; <see cref="long.MaxValue"/> where there is no limit or it cannot be known.</summary>
     internal abstract long DescriptorLimit { get; }
 

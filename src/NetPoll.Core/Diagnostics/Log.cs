@@ -11,6 +11,12 @@ internal static partial class Log
     [LoggerMessage(8, LogLevel.Information, "Started {Group}: {Count} pollers on {Backend}; how many descriptors this process may open is not known")]
     internal static partial void GroupStartedWithoutLimit(ILogger logger, string group, int count, string backend);
 
+    [LoggerMessage(9, LogLevel.Debug, "{Poller} runs on core {Core}")]
+    internal static partial void Pinned(ILogger logger, string poller, int core);
+
+    [LoggerMessage(10, LogLevel.Warning, "{Poller} could not be confined to a core: {Error} (errno {NativeError}); it runs where the system puts it")]
+    internal static partial void NotPinned(ILogger logger, string poller, System.Net.Sockets.SocketError error, int nativeError);
+
     [LoggerMessage(2, LogLevel.Error, "Work on {Poller} threw; the poller goes on")]
     internal static partial void WorkFailed(ILogger logger, Exception exception, string poller);
 

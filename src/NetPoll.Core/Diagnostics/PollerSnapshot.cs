@@ -38,4 +38,8 @@ public sealed record PollerSnapshot(
     long SpuriousWakeups,
     long WakeupsSent,
     long WakeupsCoalesced,
-    TimeSpan LongestTurn);
+    TimeSpan LongestTurn)
+{
+    /// <summary>The core that the thread is confined to by <see cref="PollerOptions.PinToCores"/>; null while it is free.</summary>
+    public int? Core { get; init; }
+}

@@ -1,0 +1,87 @@
+using NetPoll.Actors.Pollers;
+using NetPoll.Actors.Tests.Support;
+using NetPoll.Core;
+using NetPoll.Tests;
+using Proto;
+
+namespace NetPoll.Actors.Tests.Pollers;
+
+/// <summary>Which poller connections and actors get by load and by hash.</summary>
+public sealed class PlacementTests : IAsyncDisposable
+{
+    private readonly TestServer _server = new(pollers: 3, new PollerOptions { Placement = PollerPlacement.LeastLoaded });
+
+    [Fact]
+    public async Task Connections_go_to_the_pollers_that_have_fewest_also_after_others_have_left()
+    {
+        ConnectionScript script = new();
+        Listener listener = await _server.ListenAsync(script);
+        List<Peer> peers = [];
+        await Fill(listener, peers, 30);
+        AssertEven();
+
+        // All of one poller's leave, and the newcomers take their places.
+        int gone = await Leave(_server.Homes[1]);
+        await Fill(listener, peers, gone);
+
+        Assert.Equal(30, Counts().Sum());
+        AssertEven();
+        peers.ForEach(static peer => peer.Dispose());
+    }
+
+    [Fact]
+    public async Task An_actor_can_choose_by_load_and_by_hash()
+    {
+        Props byLoad = Props.FromFunc(static _ => Task.CompletedTask).OnPoller(PollerChoice.LeastLoaded);
+        Assert.NotNull(_server.System.Root.Spawn(byLoad));
+
+        List<Poller?> homes = [];
+        foreach (int hash in (int[])[7, 7, 8, -1])
+        {
+            TaskCompletionSource<Poller?> where = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            _server.System.Root.Spawn(Props
+                .FromFunc(context =>
+                {
+                    where.TrySetResult(Poller.Current);
+                    return Task.CompletedTask;
+                })
+                .OnPoller(PollerChoice.ByHash(hash)));
+            homes.Add(await where.Task.Soon());
+        }
+
+        Assert.NotNull(homes[0]);
+        Assert.Same(homes[0], homes[1]);
+        Assert.NotSame(homes[0], homes[2]);
+    }
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    private int[] Counts() => [.. _server.Homes.Select(static home => home.Connections.Count)];
+
+    // The listener's own socket counts as well.
+    private void AssertEven()
+    {
+        int[] descriptors = [.. _server.Homes.Select(static home => home.Poller.Snapshot().Monitored)];
+        Assert.InRange(descriptors.Max() - descriptors.Min(), 0, 1);
+    }
+
+    private async Task Fill(Listener listener, List<Peer> peers, int count)
+    {
+        int before = Counts().Sum();
+        for (int made = 0; made < count; made++)
+        {
+            peers.Add(await Peer.ConnectAsync(listener.EndPoint));
+        }
+
+        await Eventually.Equal("connections", before + count, () => Counts().Sum());
+    }
+
+    private async Task<int> Leave(ActorPoller home)
+    {
+        int before = Counts().Sum();
+        int count = home.Connections.Count;
+        await home.RunAsync(() => Array.ForEach(home.Connections.ToArray(), static connection => connection.Abandon(CloseReason.Aborted)));
+        await Eventually.Equal("connections", before - count, () => Counts().Sum());
+        return count;
+    }
+}
