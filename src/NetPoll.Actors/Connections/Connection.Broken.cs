@@ -16,8 +16,9 @@ internal partial class Connection
     private bool LookForReset(ActorPoller home)
     {
         IoResult result = _transport.CheckPeer();
-        if (result.IsSuccess)
+        if (result.IsSuccess || result.WouldBlock)
         {
+            // There is a peer; or there is none any more, because both sides have ended in peace.
             return false;
         }
 
@@ -60,6 +61,7 @@ internal partial class Connection
         _corkedBytes = 0;
         _isWriteClosed = true;
         _isFinSent = true;
+        CancelLimits();
         DropOutput(home);
         _isOutputHigh = false;
         _isSuspended = false;

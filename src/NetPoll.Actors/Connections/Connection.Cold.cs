@@ -67,7 +67,7 @@ internal partial class Connection
         /// <summary>The handler was told that the read deadline has passed, and neither moved nor cleared it: no bytes until it does.</summary>
         internal bool IsReadDeadlineReported { get; set; }
 
-        internal bool AllowsReading => Demand > 0 && !IsReadDeadlineReported;
+        internal bool AllowsReading => Demand > 0 && !IsReadDeadlineReported && Inbound is not { IsClosed: true };
 
         internal IdleReminder? Idle { get; set; }
 
@@ -80,6 +80,13 @@ internal partial class Connection
 
         /// <summary>The deadlines of its phases.</summary>
         internal PhaseTimer? Phase { get; set; }
+
+        /// <summary>How fast it may be, and the gates that keep it so; null where there is no limit.</summary>
+        internal RateLimits? Limits { get; set; }
+
+        internal InboundGate? Inbound { get; set; }
+
+        internal OutboundGate? Outbound { get; set; }
 
         /// <summary>How its peer is asked for signs of life.</summary>
         internal HeartbeatTimer? Heartbeat { get; set; }

@@ -76,7 +76,7 @@ internal partial class Connection
         if ((signals & ConnectionSignals.IdlePassed) != 0 && _phase <= ConnectionPhase.ReadClosed && _cold?.Idle is { Timeout: > 0 } idle)
         {
             ActorPoller home = Home;
-            if (home.Poller.Now >= idle.Due)
+            if (home.Poller.Now >= idle.Due && !IsThrottled)
             {
                 _handler!.DeadlinePassed(DeadlineKind.Idle);
             }

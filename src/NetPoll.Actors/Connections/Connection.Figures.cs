@@ -55,8 +55,9 @@ internal partial class Connection
         home.Traffic.BytesSent += bytes;
     }
 
-    private void CountMessageSent(ActorPoller home)
+    private void CountMessageSent(ActorPoller home, int size)
     {
+        _cold?.Outbound?.Add(size);
         _messagesSent++;
         home.Traffic.MessagesSent++;
     }

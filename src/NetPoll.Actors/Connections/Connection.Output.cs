@@ -53,7 +53,7 @@ internal partial class Connection
         }
         else
         {
-            CountMessageSent(home);
+            CountMessageSent(home, bytes.Length);
             Uncork(home);
             WriteOrQueue(home, bytes);
         }
@@ -62,7 +62,7 @@ internal partial class Connection
     /// <summary>Sends a shared payload, to which a reference is held as long as it waits. The poller's thread.</summary>
     internal void Send(SharedPayload payload)
     {
-        if (_output is null && (payload.Length < DirectWriteSize || payload.Length > _owner.ConnectionOptions.MaxOutputBytes))
+        if (_output is null && _cold is not { Outbound: not null } && (payload.Length < DirectWriteSize || payload.Length > _owner.ConnectionOptions.MaxOutputBytes))
         {
             Send(payload.Memory.Span);
             return;
@@ -74,7 +74,7 @@ internal partial class Connection
             Uncork(home);
             if (payload.Length > 0 && TryMakeRoom(home, payload.Length, isPayload: true))
             {
-                CountMessageSent(home);
+                CountMessageSent(home, payload.Length);
                 Output(home).Append(payload, home.Poller.Now);
                 home.Traffic.QueuedBytes += payload.Length;
                 AfterQueued(home);
@@ -129,7 +129,7 @@ internal partial class Connection
         ActorPoller home = Home;
         _corkedBytes += size;
         home.WriteScratchUsed = _corkedAt + _corkedBytes;
-        CountMessageSent(home);
+        CountMessageSent(home, size);
         FlushLater(home);
     }
 
@@ -210,7 +210,7 @@ internal partial class Connection
 
     private void WriteOrQueue(ActorPoller home, ReadOnlySpan<byte> bytes)
     {
-        if (_output is null && Pending is null && !IsBroken)
+        if (_output is null && _cold is not ({ Pending: not null } or { Broken: not null } or { Outbound: not null }))
         {
             IoResult result = _transport.TryWrite(bytes);
             if (result.IsSuccess)
@@ -244,11 +244,23 @@ internal partial class Connection
         IoResult result = IoResult.Success;
         long before = BytesSent;
         _descriptor.ForgetReadiness(PollMode.Write);
-        while (!output.IsEmpty && result.IsSuccess)
+        OutboundGate? gate = _cold?.Outbound;
+        while (!output.IsEmpty && result.IsSuccess && gate is not { IsClosed: true })
         {
-            result = output.WriteOnce(_transport);
+            if (output.Sources > 0 && output.FirstSource is not null)
+            {
+                if (TryPull(home, output))
+                {
+                    continue;
+                }
+
+                break;
+            }
+
+            result = gate is null ? output.WriteOnce(_transport) : output.WriteOnce(_transport, gate.Most);
             CountSent(home, result.Count);
             home.Traffic.QueuedBytes -= result.Count;
+            gate?.Sent(result.Count);
         }
 
         home.Extension.OutputBudget.Give(BytesSent - before);
@@ -261,6 +273,12 @@ internal partial class Connection
         {
             WriteFailed(home, result, refused: 0);
             return;
+        }
+        else if (output is { IsEmpty: false, HasDeadline: true })
+        {
+            // It is our limit that holds it back, or a stream that has nothing yet.
+            output.HasDeadline = false;
+            home.Poller.SetDeadline(_descriptor, PollMode.Write, Deadline.None);
         }
 
         AfterSent(home, output);
@@ -314,7 +332,7 @@ internal partial class Connection
         if (output.IsEmpty)
         {
             DropOutput(home);
-            if (_phase == ConnectionPhase.Closing)
+            if (_phase == ConnectionPhase.Closing || _isWriteClosed)
             {
                 // The end of a turn goes on with the closing.
                 TakeATurn(home);

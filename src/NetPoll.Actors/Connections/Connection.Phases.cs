@@ -103,6 +103,11 @@ internal partial class Connection
         {
             Heartbeat = heartbeat;
         }
+
+        if (options.RateLimits is { } limits)
+        {
+            RateLimits = limits;
+        }
     }
 
     // The turn only, after what had come was read.
@@ -174,6 +179,8 @@ internal partial class Connection
             {
                 home.Poller.Wheel.Cancel(cold.Heartbeat);
             }
+
+            CancelLimits();
         }
     }
 }

@@ -73,7 +73,7 @@ internal partial class Connection
     private long Drop(ActorPoller home, long bytes, bool isOldest)
     {
         long dropped = 0;
-        while (dropped < bytes && _output?.Drop(isOldest, BytesSent) is > 0 and int length)
+        while (dropped < bytes && _output?.Drop(isOldest, BytesSent, _cold?.Outbound) is > 0 and int length)
         {
             dropped += length;
             CountDropped(length);

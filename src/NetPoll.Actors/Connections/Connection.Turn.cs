@@ -37,7 +37,8 @@ internal partial class Connection
     private bool _isSuspended;
 
     /// <summary>Whether the handler should stop taking from the bytes that it was given.</summary>
-    internal bool MustStopTaking => _isHandlerBusy || _isSuspended || IsDemandMet || _phase > ConnectionPhase.ReadClosed || Pending is not null;
+    internal bool MustStopTaking =>
+        _isHandlerBusy || _isSuspended || IsDemandMet || _phase > ConnectionPhase.ReadClosed || Pending is not null || IsThrottled;
 
     /// <summary>Parks the handler's unfinished task; reading goes on when it has ended. A turn only.</summary>
     internal void ParkHandler(Task task)
@@ -101,9 +102,14 @@ internal partial class Connection
     {
         _messagesReceived++;
         Home.Traffic.MessagesReceived++;
-        if (_cold is { DemandsBytes: false, Demand: > 0 and < long.MaxValue } cold)
+        if (_cold is { } cold)
         {
-            cold.Demand--;
+            if (cold is { DemandsBytes: false, Demand: > 0 and < long.MaxValue })
+            {
+                cold.Demand--;
+            }
+
+            cold.Inbound?.TakeMessage();
         }
     }
 
@@ -205,6 +211,10 @@ internal partial class Connection
         home.Current = this;
         _isHandlerBusy = false;
     }
+
+    /// <inheritdoc/>
+    // Perhaps in the turn that parked the handler, whose task has ended meanwhile: the turn goes on, and may give it more.
+    protected override void OnHandled(object message) => _isHandlerBusy = false;
 
     /// <inheritdoc/>
     // A connection that only moves bytes never awaits, and needs nothing to come back by.
@@ -333,9 +343,19 @@ internal partial class Connection
         for (int reads = 0; reads < ReadsPerTurn && budget > 0; reads++)
         {
             Span<byte> target = _input.ReadTarget(home.ReadScratch);
-            if (_cold is { DemandsBytes: true } cold && target.Length > cold.Demand)
+            InboundGate? gate = null;
+            if (_cold is { } cold)
             {
-                target = target[..(int)cold.Demand];
+                if (cold.DemandsBytes && target.Length > cold.Demand)
+                {
+                    target = target[..(int)cold.Demand];
+                }
+
+                gate = cold.Inbound;
+                if (gate is not null)
+                {
+                    target = gate.Limit(target);
+                }
             }
 
             IoResult result = _transport.TryRead(target);
@@ -356,6 +376,7 @@ internal partial class Connection
             _hasUnread = !isDrained;
             _lastReceived = home.Poller.Now;
             Deliver(home, target[..result.Count]);
+            gate?.TakeBytes(result.Count);
             if (isDrained || !WantsBytes())
             {
                 return;
@@ -414,7 +435,7 @@ internal partial class Connection
             return;
         }
 
-        _mustOfferAgain = !_input.IsEmpty && (_isHandlerBusy || _isSuspended || IsDemandMet);
+        _mustOfferAgain = !_input.IsEmpty && (_isHandlerBusy || _isSuspended || IsDemandMet || IsThrottled);
         int most = _owner.ConnectionOptions.MaxInputBytes;
         if (_input.Length > most)
         {

@@ -28,6 +28,13 @@ public abstract partial class ConnectionActor
     {
     }
 
+    /// <summary>How fast the connection may be; null, the default, for as fast as it can. Setting it begins with full buckets.</summary>
+    protected RateLimits? RateLimits
+    {
+        get => Connection.RateLimits;
+        set => Connection.RateLimits = value;
+    }
+
     /// <summary>Sends bytes. In this connection's callbacks, and after their awaits; ignored after a close.</summary>
     /// <param name="bytes">Copied, or taken by the system, when this returns.</param>
     /// <exception cref="InvalidOperationException">The caller is not on the connection's poller.</exception>
@@ -39,6 +46,32 @@ public abstract partial class ConnectionActor
         ArgumentNullException.ThrowIfNull(payload);
         Connection.Send(payload);
     }
+
+    /// <summary>Sends what a stream gives, in its place: what is sent later waits behind it.</summary>
+    /// <remarks>
+    /// Read on the thread pool, so it may block, and no faster than the peer takes it: two pieces of 64 KiB are in memory at most. What others
+    /// send meanwhile, groups too, waits behind it and is bounded as always. A close sends it to its end first. If the task does not succeed,
+    /// the peer has got a part of the stream: as a rule there is nothing left but to abort.
+    /// </remarks>
+    /// <param name="stream">The caller's, who leaves it alone until the task has ended, and disposes it.</param>
+    /// <param name="length">How many bytes of it, 0 or more; null for all until its end.</param>
+    /// <param name="cancellation">Gives it up where it is; the task ends when a read that is under way has.</param>
+    /// <returns>Ends when the system has taken everything.</returns>
+    /// <exception cref="IOException">The connection ended first, the stream failed, or it ended before its <paramref name="length"/> (<see cref="EndOfStreamException"/>).</exception>
+    /// <exception cref="InvalidOperationException">The caller is not on the connection's poller.</exception>
+    protected Task SendStreamAsync(Stream stream, long? length = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        return Connection.SendStream(() => stream, isOurs: false, length, cancellation);
+    }
+
+    /// <summary>Sends a file or a part of it; see <see cref="SendStreamAsync"/>. It is opened and closed on the thread pool.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="offset">Where to begin, 0 or more.</param>
+    /// <param name="length">How many bytes, 0 or more; null for all to the end.</param>
+    /// <param name="cancellation">Gives it up where it is.</param>
+    protected Task SendFileAsync(string path, long offset = 0, long? length = null, CancellationToken cancellation = default) =>
+        Connection.SendFile(path, offset, length, cancellation);
 
     /// <summary>Waits until the system has taken everything that was sent so far; what is sent later is not waited for.</summary>
     /// <remarks>

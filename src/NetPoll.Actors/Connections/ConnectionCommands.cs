@@ -79,6 +79,25 @@ public sealed record SetDeadlines(DeadlineProfile Profile);
 /// <param name="Heartbeat">Null for not at all.</param>
 public sealed record SetHeartbeat(Heartbeat? Heartbeat);
 
+/// <summary>Sends what a stream gives, in its place among the writes: read on the thread pool, no faster than the peer takes it.</summary>
+/// <param name="Stream">Belongs to the connection from here on, which disposes it.</param>
+/// <param name="Length">How many bytes of it, 0 or more; null for all.</param>
+/// <param name="Token">Comes back with <see cref="WriteAcknowledged"/>, which is always the answer: when the system has taken all of it, or it failed.</param>
+#pragma warning disable CA1711 // A verb, and no stream.
+public sealed record SendStream(Stream Stream, long? Length = null, object? Token = null);
+#pragma warning restore CA1711
+
+/// <summary>Sends a file or a part of it; see <see cref="SendStream"/>.</summary>
+/// <param name="Path">The file.</param>
+/// <param name="Offset">Where to begin, 0 or more.</param>
+/// <param name="Length">How many bytes, 0 or more; null for all to the end.</param>
+/// <param name="Token">Comes back with the answer.</param>
+public sealed record SendFile(string Path, long Offset = 0, long? Length = null, object? Token = null);
+
+/// <summary>Sets how fast the connection may be.</summary>
+/// <param name="Limits">Null for as fast as it can.</param>
+public sealed record SetRateLimits(RateLimits? Limits);
+
 /// <summary>What was received is an answer to a ping, where the heartbeat leaves that to the handler (<see cref="HeartbeatAnswer.Explicit"/>).</summary>
 public sealed record HeartbeatAnswered
 {

@@ -44,6 +44,9 @@ public sealed class ConnectionOptions
     /// <summary>How quiet peers are asked for signs of life from the beginning. Null, the default: not at all.</summary>
     public Heartbeat? Heartbeat { get; set; }
 
+    /// <summary>How fast a connection may be from the beginning. Null, the default: as fast as it can.</summary>
+    public RateLimits? RateLimits { get; set; }
+
     /// <summary>How long a closed connection waits for the peer's FIN, so that a reset does not cost it our last bytes. Default 2 s.</summary>
     public TimeSpan LingerTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
@@ -65,6 +68,7 @@ public sealed class ConnectionOptions
         Require(WriteTimeout > TimeSpan.Zero || WriteTimeout == Timeout.InfiniteTimeSpan, nameof(WriteTimeout), WriteTimeout, "above 0, or infinite");
         Deadlines?.Validate();
         Heartbeat?.Validate();
+        RateLimits?.Validate();
         Require(LingerTimeout >= TimeSpan.Zero, nameof(LingerTimeout), LingerTimeout, "0 or more");
     }
 

@@ -205,6 +205,15 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
             case SetHeartbeat heartbeat:
                 Heartbeat = heartbeat.Heartbeat;
                 break;
+            case Actors.SendStream stream:
+                Obey(stream, sender);
+                break;
+            case Actors.SendFile file:
+                AnswerWhenSent(sender, file.Token, SendFile(file.Path, file.Offset, file.Length, CancellationToken.None));
+                break;
+            case SetRateLimits limits:
+                RateLimits = limits.Limits;
+                break;
             case Actors.HeartbeatAnswered:
                 HeartbeatAnswered();
                 break;
@@ -252,6 +261,30 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
         {
             acknowledgement.Complete(taken);
         }
+    }
+
+    // On its own, or each message would pay for what the lambda holds.
+    private void Obey(Actors.SendStream stream, PID? sender) =>
+        AnswerWhenSent(sender, stream.Token, SendStream(() => stream.Stream, isOurs: false, stream.Length, CancellationToken.None), stream.Stream);
+
+    private void AnswerWhenSent(PID? sender, object? token, Task sent, Stream? ours = null)
+    {
+        PID receiver = sender ?? _handler!;
+        _ = sent.ContinueWith(
+            sent =>
+            {
+                // On the thread pool, where it may block.
+                ours?.Dispose();
+                if (sent.Exception?.InnerException is { } failure)
+                {
+                    Log.StreamFailed(Home.Logger, failure, _self.Id);
+                }
+
+                System.Root.Send(receiver, new WriteAcknowledged(_self, token, sent.IsCompletedSuccessfully));
+            },
+            CancellationToken.None,
+            TaskContinuationOptions.None,
+            TaskScheduler.Default);
     }
 
     private void ChangeHandler(PID handler)

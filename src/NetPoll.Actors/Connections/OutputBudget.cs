@@ -33,6 +33,9 @@ internal sealed class OutputBudget
         return false;
     }
 
+    /// <summary>Counts bytes in that wait already, limit or not: a piece of a stream, of which there are two a connection at most.</summary>
+    internal void Take(long bytes) => Interlocked.Add(ref _taken, bytes);
+
     /// <summary>Bytes that waited have left, or were thrown away.</summary>
     internal void Give(long bytes)
     {

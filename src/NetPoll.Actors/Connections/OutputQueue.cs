@@ -26,6 +26,12 @@ internal class OutputQueue
 
     internal bool IsEmpty => _count == 0;
 
+    /// <summary>The stream that is to go on before anything else is sent; null when it is bytes that are first.</summary>
+    internal OutputSource? FirstSource => _count == 0 ? null : _segments[_first].Source;
+
+    /// <summary>Streams that wait.</summary>
+    internal int Sources { get; private set; }
+
     /// <summary>When the oldest of these bytes was appended, to the segment; 0 without any.</summary>
     internal long OldestAt => _count == 0 ? 0 : _segments[_first].AppendedAt;
 
@@ -59,6 +65,54 @@ internal class OutputQueue
         }
     }
 
+    /// <summary>Puts a stream at the end.</summary>
+    internal void Append(OutputSource source, long now)
+    {
+        Sources++;
+        Add(new Segment(source, now));
+    }
+
+    /// <summary>Puts bytes before everything else, where a stream is first.</summary>
+    /// <param name="buffer">Rented; the queue gives it back.</param>
+    /// <param name="length">How much of it.</param>
+    /// <param name="now">The poller's clock.</param>
+    internal void InsertFirst(byte[] buffer, int length, long now)
+    {
+        if (_count == _segments.Length)
+        {
+            Grow();
+        }
+
+        _first = Index(_segments.Length - 1);
+        _segments[_first] = new Segment(buffer, payload: null, length, now);
+        _count++;
+        Bytes += length;
+    }
+
+    /// <summary>Takes a stream out.</summary>
+    /// <param name="source">One that waits.</param>
+    /// <param name="bytes">Bytes that wait before it.</param>
+    /// <param name="sources">Streams that wait before it.</param>
+    internal void Remove(OutputSource source, out long bytes, out int sources)
+    {
+        bytes = -_sentOfFirst;
+        sources = 0;
+        for (int position = 0; position < _count; position++)
+        {
+            ref Segment segment = ref _segments[Index(position)];
+            if (ReferenceEquals(segment.Source, source))
+            {
+                Sources--;
+                segment = default;
+                Remove(position);
+                return;
+            }
+
+            bytes += segment.Length;
+            sources += segment.Source is null ? 0 : 1;
+        }
+    }
+
     /// <summary>Offers the first segments to the transport, with one call.</summary>
     internal IoResult WriteOnce(IConnectionTransport transport)
     {
@@ -73,6 +127,12 @@ internal class OutputQueue
             int count = Math.Min(_count, VectorLimit);
             for (int index = 0; index < count; index++)
             {
+                if (_segments[Index(index)].Source is not null)
+                {
+                    count = index;
+                    break;
+                }
+
                 vectors[index] = _segments[Index(index)].Memory;
             }
 
@@ -88,12 +148,27 @@ internal class OutputQueue
         return result;
     }
 
+    /// <summary>Offers no more than so many bytes of the first segment to the transport; what a limit allows is not much as a rule.</summary>
+    internal IoResult WriteOnce(IConnectionTransport transport, long most)
+    {
+        ReadOnlySpan<byte> bytes = _segments[_first].Memory.Span[_sentOfFirst..];
+        IoResult result = transport.TryWrite(most < bytes.Length ? bytes[..(int)most] : bytes);
+        if (result.IsSuccess)
+        {
+            Consume(result.Count);
+        }
+
+        return result;
+    }
+
     /// <summary>Throws away the oldest payload of which nothing was sent.</summary>
     /// <param name="before">Bytes that wait before it.</param>
+    /// <param name="sources">Streams that wait before it.</param>
     /// <returns>Its length; 0 when there is none.</returns>
-    internal int DropOldest(out long before)
+    internal int DropOldest(out long before, out int sources)
     {
         before = -_sentOfFirst;
+        sources = 0;
         for (int position = 0; position < _count; position++)
         {
             if (IsWholePayload(position))
@@ -102,6 +177,7 @@ internal class OutputQueue
             }
 
             before += _segments[Index(position)].Length;
+            sources += _segments[Index(position)].Source is null ? 0 : 1;
         }
 
         return 0;
@@ -109,13 +185,16 @@ internal class OutputQueue
 
     /// <summary>Throws away the newest payload, if nothing of it was sent.</summary>
     /// <param name="before">Bytes that wait before it.</param>
+    /// <param name="sources">Streams that wait before it.</param>
     /// <returns>Its length; 0 when there is none.</returns>
-    internal int DropNewest(out long before)
+    internal int DropNewest(out long before, out int sources)
     {
         before = Bytes;
+        sources = Sources;
         for (int position = _count - 1; position >= 0; position--)
         {
             before -= _segments[Index(position)].Length;
+            sources -= _segments[Index(position)].Source is null ? 0 : 1;
             if (IsWholePayload(position))
             {
                 return Remove(position);
@@ -134,6 +213,7 @@ internal class OutputQueue
         }
 
         Bytes = 0;
+        Sources = 0;
     }
 
     private static bool TryFill(ref Segment segment, ref ReadOnlySpan<byte> bytes)
@@ -244,7 +324,15 @@ internal class OutputQueue
             Length = length;
         }
 
+        internal Segment(OutputSource source, long appendedAt)
+        {
+            AppendedAt = appendedAt;
+            Source = source;
+        }
+
         internal long AppendedAt { get; }
+
+        internal OutputSource? Source { get; }
 
         internal byte[]? Buffer { get; }
 
@@ -257,6 +345,7 @@ internal class OutputQueue
         internal readonly void Release()
         {
             Payload?.Dispose();
+            Source?.Lost();
             if (Buffer is not null)
             {
                 ArrayPool<byte>.Shared.Return(Buffer);

@@ -59,7 +59,7 @@ internal sealed class PendingOutput : OutputQueue, IPollWaiter, IPollerWork
     /// <param name="sent">What the system has taken of the connection's output.</param>
     internal void Add(FlushWaiter waiter, long sent)
     {
-        waiter.Position = sent + Bytes;
+        waiter.Position = sent + Bytes + Sources;
         if (_lastFlush is null)
         {
             _firstFlush = waiter;
@@ -95,19 +95,35 @@ internal sealed class PendingOutput : OutputQueue, IPollWaiter, IPollerWork
     /// <summary>Throws away the oldest or the newest payload of which nothing was sent.</summary>
     /// <param name="isOldest">Which.</param>
     /// <param name="sent">What the system has taken of the connection's output.</param>
+    /// <param name="gate">What knows where the messages end; null for nothing.</param>
     /// <returns>Its length; 0 when there is none.</returns>
-    internal int Drop(bool isOldest, long sent)
+    internal int Drop(bool isOldest, long sent, OutboundGate? gate)
     {
-        int length = isOldest ? DropOldest(out long before) : DropNewest(out before);
-        for (FlushWaiter? waiter = length > 0 ? _firstFlush : null; waiter is not null; waiter = waiter.Next)
+        int length = isOldest ? DropOldest(out long before, out int sources) : DropNewest(out before, out sources);
+        if (length > 0)
         {
-            if (waiter.Position > sent + before)
-            {
-                waiter.Position -= length;
-            }
+            gate?.Remove(before);
+            MoveWaiters(sent + before + sources, -length);
         }
 
         return length;
+    }
+
+    /// <summary>Takes a stream out, at its end or before.</summary>
+    /// <param name="source">One that waits.</param>
+    /// <param name="sent">What the system has taken of the connection's output.</param>
+    internal void Remove(OutputSource source, long sent)
+    {
+        Remove(source, out long before, out int sources);
+        MoveWaiters(sent + before + sources, -1);
+        CompleteFlushes(sent);
+    }
+
+    /// <summary>Puts what a stream has read before it.</summary>
+    internal void InsertFirst(byte[] buffer, int length, long now, long sent)
+    {
+        InsertFirst(buffer, length, now);
+        MoveWaiters(sent, length);
     }
 
     /// <inheritdoc/>
@@ -126,6 +142,18 @@ internal sealed class PendingOutput : OutputQueue, IPollWaiter, IPollerWork
 
     /// <inheritdoc/>
     void IPollerWork.Run() => ((IPollWaiter)this).Resume(_scheduled);
+
+    // Whoever waits for more than that, streams counted as a byte each, waits for so much more.
+    private void MoveWaiters(long beyond, long by)
+    {
+        for (FlushWaiter? waiter = _firstFlush; waiter is not null; waiter = waiter.Next)
+        {
+            if (waiter.Position > beyond)
+            {
+                waiter.Position += by;
+            }
+        }
+    }
 
     private void RemoveFirstFlush(FlushWaiter waiter)
     {

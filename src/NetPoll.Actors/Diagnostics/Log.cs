@@ -48,6 +48,9 @@ internal static partial class Log
     [LoggerMessage(132, LogLevel.Error, "Accepting what waited on {EndPoint} when it stopped failed with {Error} (errno {NativeError}); some clients are not served")]
     internal static partial void AcceptFailedAtStop(ILogger logger, EndPoint? endPoint, System.Net.Sockets.SocketError error, int nativeError);
 
+    [LoggerMessage(109, LogLevel.Warning, "A stream that {Connection} was told to send was not sent to its end")]
+    internal static partial void StreamFailed(ILogger logger, Exception exception, string connection);
+
     [LoggerMessage(140, LogLevel.Information, "{Connector} is connected to {EndPoint}, at attempt {Attempt}")]
     internal static partial void Connected(ILogger logger, string connector, EndPoint endPoint, int attempt);
 

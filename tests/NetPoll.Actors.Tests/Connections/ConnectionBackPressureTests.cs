@@ -223,6 +223,29 @@ public sealed class ConnectionBackPressureTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Closed_while_it_awaits_a_peer_that_ends_too_is_no_error()
+    {
+        (Peer peer, ScriptedConnection connection) = await OpenAsync(new ConnectionScript());
+        using Peer _ = peer;
+        TaskCompletionSource gate = new();
+        Task handler = connection.Do(async self =>
+        {
+            await Task.Yield();
+            self.Close();
+            await gate.Task;
+        });
+
+        Assert.Empty(await peer.ReceiveToEndAsync());
+        peer.CloseWrite();
+        await _server.OnPoller(static () => true);
+        gate.SetResult();
+        await handler;
+        ConnectionClosed closed = await connection.WhenClosed;
+
+        Assert.Equal((CloseReason.Local, null), (closed.Reason, closed.Exception));
+    }
+
+    [Fact]
     public async Task Abort_after_an_await_takes_effect_though_the_handler_goes_on_awaiting()
     {
         (Peer peer, ScriptedConnection connection) = await OpenAsync(new ConnectionScript());

@@ -77,6 +77,30 @@ public sealed class ConnectionMessageTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Tasks_that_end_at_once_on_another_thread_leave_no_bytes_lying()
+    {
+        using SemaphoreSlim received = new(0);
+        ConnectionScript script = new()
+        {
+            Message = static (_, _) => Task.Run(static () => { }),
+            Received = (_, bytes) =>
+            {
+                received.Release(bytes.Length);
+                return bytes.Length;
+            },
+        };
+        (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(await _server.ListenAsync(script), script);
+        using Peer _ = peer;
+        for (int round = 0; round < StressScale.Rounds(2_000); round++)
+        {
+            // Nothing else comes that could wake the connection.
+            _server.System.Root.Send(connection.Pid, round);
+            await peer.SendAsync("x");
+            await received.WaitAsync(TestContext.Current.CancellationToken).Soon();
+        }
+    }
+
+    [Fact]
     public async Task A_handler_that_awaits_and_closes_ends_the_connection()
     {
         ConnectionScript script = new()

@@ -169,11 +169,11 @@ public sealed class OutputQueueTests
         _queue.WriteOnce(_transport);
         _transport.Takes = static offered => offered;
 
-        Assert.Equal(7, _queue.DropOldest(out long before));
+        Assert.Equal(7, _queue.DropOldest(out long before, out _));
         Assert.Equal("rst bytes ".Length, before);
-        Assert.Equal(6, _queue.DropOldest(out _));
+        Assert.Equal(6, _queue.DropOldest(out _, out _));
         Assert.Throws<ObjectDisposedException>(() => third.Memory);
-        Assert.Equal(0, _queue.DropOldest(out _));
+        Assert.Equal(0, _queue.DropOldest(out _, out _));
         Assert.Equal("rst bytes ".Length, _queue.Bytes);
         _queue.WriteOnce(_transport);
 
@@ -217,7 +217,7 @@ public sealed class OutputQueueTests
                     int whole = sentOfFirst > 0 ? 1 : 0;
                     int index = isOldest ? model.FindIndex(whole, static unit => unit.IsPayload) : model.FindLastIndex(static unit => unit.IsPayload);
                     index = index < whole ? -1 : index;
-                    int dropped = isOldest ? _queue.DropOldest(out long before) : _queue.DropNewest(out before);
+                    int dropped = isOldest ? _queue.DropOldest(out long before, out _) : _queue.DropNewest(out before, out _);
                     Assert.Equal(index < 0 ? 0 : model[index].Bytes.Length, dropped);
                     if (index >= 0)
                     {

@@ -109,6 +109,12 @@ internal sealed class ScriptedConnection : ConnectionActor
         set => base.Heartbeat = value;
     }
 
+    public new RateLimits? RateLimits
+    {
+        get => base.RateLimits;
+        set => base.RateLimits = value;
+    }
+
     public new void HeartbeatAnswered() => base.HeartbeatAnswered();
 
     public byte[] ReceivedBytes
@@ -129,6 +135,12 @@ internal sealed class ScriptedConnection : ConnectionActor
     public new void Send(SharedPayload payload) => base.Send(payload);
 
     public new ValueTask FlushAsync(CancellationToken cancellation = default) => base.FlushAsync(cancellation);
+
+    public new Task SendStreamAsync(Stream stream, long? length = null, CancellationToken cancellation = default) =>
+        base.SendStreamAsync(stream, length, cancellation);
+
+    public new Task SendFileAsync(string path, long offset = 0, long? length = null, CancellationToken cancellation = default) =>
+        base.SendFileAsync(path, offset, length, cancellation);
 
     public new void Close() => base.Close();
 
