@@ -190,15 +190,15 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
         }
         else
         {
-            Connection.Close(CloseReason.DeadlineExceeded);
+            Close(CloseReason.DeadlineExceeded);
         }
     }
 
     /// <summary>The peer has ended its side; ours still works. Unless overridden this closes the connection.</summary>
-    protected virtual void OnPeerClosed() => Connection.Close(CloseReason.Peer);
+    protected virtual void OnPeerClosed() => Close(CloseReason.Peer);
 
     /// <summary>The server stops and drains. Unless overridden this closes the connection with <see cref="CloseReason.Shutdown"/>.</summary>
-    protected virtual void OnShutdown() => Connection.Close(CloseReason.Shutdown);
+    protected virtual void OnShutdown() => Close(CloseReason.Shutdown);
 
     /// <summary>The connection has ended, exactly once; nothing more can be sent. An exception here is logged.</summary>
     protected virtual void OnClosed(ConnectionClosed closed)
@@ -206,7 +206,7 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
     }
 
     /// <summary>Sends what waits, then ends the connection. Nothing more is received or can be sent.</summary>
-    protected void Close() => Connection.Close(CloseReason.Local);
+    protected void Close() => Close(CloseReason.Local);
 
     /// <summary>As <see cref="Close()"/>, for a reason of the caller's.</summary>
     protected void Close(CloseReason reason) => Do(reason, static (connection, reason) => connection.Close(reason));

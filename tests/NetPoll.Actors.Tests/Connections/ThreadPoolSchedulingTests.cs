@@ -1,6 +1,7 @@
 using System.Text;
 using NetPoll.Actors.Tests.Support;
 using NetPoll.Tests;
+using Proto;
 
 namespace NetPoll.Actors.Tests.Connections;
 
@@ -209,6 +210,93 @@ public sealed class ThreadPoolSchedulingTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Sends_of_a_handler_stay_in_order_with_its_group_and_are_bounded()
+    {
+        const int Count = 2000;
+        (Peer peer, ScriptedConnection connection) = await OpenAsync(new ConnectionScript(), new ConnectionOptions { MaxOutputBytes = int.MaxValue });
+        using Peer _ = peer;
+        ConnectionGroup group = new(_server.System, "all");
+
+        Task handler = connection.Do(self =>
+        {
+            Assert.True(group.Join(self.Context.Self));
+            for (int number = 0; number < Count; number++)
+            {
+                using SharedPayload payload = NumberedFrames.MakePayload(number, 4 * 1024);
+                switch (number % 3)
+                {
+                    case 0:
+                        self.Send(payload.Memory.Span);
+                        break;
+                    case 1:
+                        self.Send(payload);
+                        break;
+                    default:
+                        group.Publish(payload);
+                        break;
+                }
+            }
+        });
+
+        for (int number = 0; number < Count; number++)
+        {
+            Assert.Equal(number, await NumberedFrames.ReceiveAsync(peer));
+        }
+
+        await handler;
+    }
+
+    [Fact]
+    public async Task Messages_come_between_frames_however_many_wait()
+    {
+        BusyLines lines = new();
+        Listener listener = await _server.ListenAsync(() => lines, Pooled());
+        using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
+
+        await peer.SendAsync(string.Concat(Enumerable.Repeat("a line\n", 2000)));
+        await peer.ReceiveAsync(2000);
+
+        Assert.InRange(lines.LinesBeforeTheMessage, 1, 3);
+    }
+
+    [Fact]
+    public async Task Reentrance_and_the_end_of_the_watched_are_handled_on_the_pool_too()
+    {
+        TaskCompletionSource<bool> reentered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        TaskCompletionSource<bool> terminated = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        ConnectionScript script = new()
+        {
+            Message = (self, message) =>
+            {
+                if (message is Terminated)
+                {
+                    terminated.SetResult(Core.Poller.Current is null);
+                }
+
+                return Task.CompletedTask;
+            },
+        };
+        (Peer peer, ScriptedConnection connection) = await OpenAsync(script);
+        using Peer _ = peer;
+        PID other = _server.System.Root.Spawn(Props.FromFunc(static _ => Task.CompletedTask));
+
+        await connection.Do(self =>
+        {
+            self.Context.Watch(other);
+            self.Context.ReenterAfter(Task.Delay(1, TestContext.Current.CancellationToken), () =>
+            {
+                self.Send("reentered"u8);
+                reentered.SetResult(Core.Poller.Current is null);
+            });
+        });
+        Assert.Equal("reentered", await peer.ReceiveTextAsync(9));
+        _server.System.Root.Stop(other);
+
+        Assert.True(await reentered.Task.Soon(), "The continuation ran on the poller.");
+        Assert.True(await terminated.Task.Soon(), "The end of the watched was told on the poller.");
+    }
+
+    [Fact]
     public async Task Stopped_from_outside_its_connection_does_not_wait_for_a_handler_that_blocks_and_watchers_do()
     {
         using ManualResetEventSlim gate = new();
@@ -266,6 +354,31 @@ public sealed class ThreadPoolSchedulingTests : IAsyncDisposable
 
     private async Task<(Peer Peer, ScriptedConnection Connection)> OpenAsync(ConnectionScript script, ConnectionOptions? options = null) =>
         await TestServer.OpenAsync(await _server.ListenAsync(script, Pooled(options)), script);
+
+    /// <summary>Answers each line with a byte, and sends itself a message with the first.</summary>
+    private sealed class BusyLines : LineConnectionActor
+    {
+        private int _lines;
+
+        public int LinesBeforeTheMessage { get; private set; }
+
+        protected override Task OnLine(ReadOnlySpan<byte> line)
+        {
+            if (++_lines == 1)
+            {
+                Context.Send(Context.Self, "message");
+            }
+
+            Send("."u8);
+            return Task.CompletedTask;
+        }
+
+        protected override Task OnMessage(object message)
+        {
+            LinesBeforeTheMessage = _lines;
+            return Task.CompletedTask;
+        }
+    }
 
     private sealed class SlowLines : LineConnectionActor
     {
