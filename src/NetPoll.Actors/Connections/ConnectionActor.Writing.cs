@@ -35,9 +35,12 @@ public abstract partial class ConnectionActor
         set => Do(value, static (connection, value) => connection.RateLimits = value);
     }
 
-    /// <summary>Sends bytes. In this connection's callbacks, and after their awaits; ignored after a close.</summary>
+    /// <summary>
+    /// Sends bytes. In this connection's callbacks, and after their awaits (<see cref="ConnectionScheduling.ThreadPool"/>: on any thread, and
+    /// waits for the poller if that is a MiB behind); ignored after a close.
+    /// </summary>
     /// <param name="bytes">Copied, or taken by the system, when this returns.</param>
-    /// <exception cref="InvalidOperationException">The caller is not on the connection's poller.</exception>
+    /// <exception cref="InvalidOperationException">The caller is not on the connection's poller, where its callbacks run.</exception>
     protected void Send(ReadOnlySpan<byte> bytes) => Connection.Send(bytes);
 
     /// <summary>Sends a shared payload; the caller keeps his reference. See <see cref="Send(ReadOnlySpan{byte})"/>.</summary>

@@ -100,6 +100,9 @@ public sealed class ThreadPoolClosingTests : IAsyncDisposable
         (Peer peer, ScriptedConnection connection) = await OpenAsync(new ConnectionScript(), new ConnectionOptions { Deadlines = profile });
         using Peer _ = peer;
 
+        // A handler that is busy is not asked.
+        await Eventually.Equal("the handler is busy", false, () => _server.OnPoller(() => _server.Find(connection.Pid)!.MustStopTaking));
+
         await AdvanceAsync(5.001 * Second);
         Assert.Empty(await peer.ReceiveToEndAsync());
         peer.CloseWrite();
