@@ -72,7 +72,7 @@ public sealed class NetDescriptor : IByteStream, IAsyncDisposable, IDisposable
     /// <remarks>
     /// What is watched becomes non-blocking (O_NONBLOCK), which is a property of the open file: every process that shares it, as a parent that
     /// passed it on, finds its own reads and writes refused where they would wait. A terminal is spared that: it is opened anew where that is
-    /// allowed. Go: <c>os.NewFile</c>, <c>kind</c> and all.
+    /// allowed. Go: <c>os.NewFile</c>.
     /// </remarks>
     public static NetDescriptor Adopt(SafeHandle handle, PollerGroup? group = null)
     {
