@@ -140,6 +140,11 @@ public sealed class PendingRequestsTests : IAsyncDisposable
         {
             string replies = string.Concat(Enumerable.Range(0, 15).Select(_ => string.Create(CultureInfo.InvariantCulture, $"{random.Next(1, 1001)} ok\n")));
             await server.Do(self => self.Send(Encoding.UTF8.GetBytes(replies)));
+            if (step == 0)
+            {
+                await Eventually.True("a reply was in time", () => tasks.Any(static task => task.IsCompletedSuccessfully));
+            }
+
             _time.Advance(TimeSpan.FromMilliseconds(1));
         }
 
