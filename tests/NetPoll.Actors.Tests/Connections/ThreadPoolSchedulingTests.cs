@@ -186,7 +186,7 @@ public sealed class ThreadPoolSchedulingTests : IAsyncDisposable
 
         Assert.Equal(Enumerable.Range(0, 300).Select(static number => $"{number}"), answers);
         Assert.False(lines.HasOverlapped);
-        Assert.Equal(30, lines.Suspensions);
+        await Eventually.Equal("suspensions", 30, () => lines.Suspensions);
     }
 
     [Theory]
