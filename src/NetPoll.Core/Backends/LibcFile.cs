@@ -46,6 +46,20 @@ internal sealed class LibcFile : LibcDescriptor
         return adopted;
     }
 
+    /// <summary>As <see cref="Adopt"/>, for one that is to be watched and nothing else.</summary>
+    internal static PollableSocket AdoptStream(SafeHandle handle)
+    {
+        PollableSocket file = Adopt(handle).File;
+        IoResult result = file.SetNonBlocking();
+        if (result.IsSuccess)
+        {
+            return file;
+        }
+
+        _ = file.Close();
+        throw result.ToException($"adopt {file.Name}");
+    }
+
     /// <inheritdoc cref="PollPlatform.CreatePipe"/>
     internal static IoResult CreatePipe(out AdoptedFile reader, out AdoptedFile writer)
     {
