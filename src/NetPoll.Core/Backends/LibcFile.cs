@@ -5,7 +5,7 @@ using NetPoll.Core.Interop;
 namespace NetPoll.Core.Backends;
 
 /// <summary>A descriptor of libc that is read and written as a file: a pipe, a terminal, a device.</summary>
-/// <remarks>A write to a pipe that nobody reads is EPIPE and no signal, since .NET ignores SIGPIPE in every process that it runs.</remarks>
+/// <remarks>A write to a pipe that nobody reads is EPIPE and no signal, since .NET ignores SIGPIPE in every process, native code included.</remarks>
 internal sealed class LibcFile : LibcDescriptor
 {
     private readonly FileAccess _access;
