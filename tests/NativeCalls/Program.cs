@@ -23,6 +23,7 @@ foreach (System.Reflection.Assembly assembly in new[] { typeof(PollerGroup).Asse
 PollBackend backend = Enum.Parse<PollBackend>(args[0]);
 await Core(backend);
 await Unix(backend);
+await Datagrams(backend);
 await Actors(backend);
 foreach (string library in calls.Distinct())
 {
@@ -121,6 +122,29 @@ static async Task Unix(PollBackend backend)
     {
         folder.Delete(recursive: true);
     }
+}
+
+static async Task Datagrams(PollBackend backend)
+{
+    await using PollerGroup group = new(new PollerOptions { PollerCount = 1, Backend = backend, Logger = new ConsoleLogger() });
+    IPEndPoint anyPort = new(IPAddress.Loopback, 0);
+    await using NetDatagramSocket server = NetDatagramSocket.Bind(anyPort, group);
+    await using NetDatagramSocket client = NetDatagramSocket.Connect(server.LocalEndPoint, anyPort, group);
+    DatagramBatch batch = new(4);
+    batch.Add("a"u8);
+    batch.Add("b"u8);
+    await client.SendBatchAsync(batch);
+    byte[] buffer = new byte[16];
+    ReceivedDatagram received = await server.ReceiveAsync(buffer);
+    await server.SendAsync(buffer.AsMemory(0, received.Count), received.From);
+    await server.ReceiveBatchAsync(batch);
+    await client.ReceiveAsync(buffer);
+    server.SetBroadcast(true);
+    server.SetMulticastTimeToLive(1);
+    server.SetMulticastLoopback(true);
+    server.SetReceiveBuffer(64 * 1024);
+    server.SetReadDeadline(Deadline.After(TimeSpan.FromMilliseconds(5)));
+    await Expect<DeadlineExceededException>(async () => await server.ReceiveAsync(buffer));
 }
 
 static async Task Actors(PollBackend backend)

@@ -34,6 +34,9 @@ internal sealed class PortablePlatform : PollPlatform
     internal override IoResult ListenUnix(UnixDomainSocketEndPoint endPoint, int backlog, out PollableSocket? listener) =>
         PortableListener.ListenUnix(endPoint, backlog, out listener);
 
+    internal override IoResult OpenDatagram(IPEndPoint? local, IPEndPoint? remote, bool shareAddress, out PollableSocket? socket) =>
+        PortableDatagramSocket.Open(local, remote, shareAddress, out socket);
+
     internal override IDisposable? ReserveDescriptor()
     {
         try
