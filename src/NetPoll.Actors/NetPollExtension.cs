@@ -77,6 +77,9 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 
     internal ActorPoller[] Homes { get; }
 
+    /// <summary>Keeps publishers and moves apart.</summary>
+    internal Groups.GroupGate GroupGate { get; } = new();
+
     internal PollPlatform Platform => _group.Platform;
 
     /// <summary>The connections of all listeners, those that have stopped included.</summary>
@@ -283,6 +286,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         await StopConnectingAsync().ConfigureAwait(false);
         await Task.WhenAll(listeners.Select(static listener => listener.StopAcceptingAsync())).ConfigureAwait(false);
         await Task.WhenAll(listeners.Select(static listener => listener.RefuseWaitingAsync())).ConfigureAwait(false);
+        await WhenNoneMovesAsync().ConfigureAwait(false);
         await ForEachConnectionAsync(static connection => connection.RequestShutdown()).ConfigureAwait(false);
         TimeProvider clock = Options.Pollers.TimeProvider;
         long start = clock.GetTimestamp();
@@ -319,6 +323,9 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         await Connections.WhenNoneAsync().ConfigureAwait(false);
         await Scopes.WhenNoneAsync().ConfigureAwait(false);
     }
+
+    // Who is on the way from one poller to another is in nobody's list. Since the stop was marked nobody leaves any more.
+    private Task WhenNoneMovesAsync() => Task.WhenAll(Homes.Select(static home => home.Arrivals.WhenNoneAsync()));
 
     private Task ForEachConnectionAsync(Action<Connections.Connection> action) => Task.WhenAll(Homes.Select(home =>
     {
@@ -363,6 +370,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         async Task CloseAllAsync()
         {
             ActorMetrics.Remove(this);
+            await WhenNoneMovesAsync().ConfigureAwait(false);
             await ForEachConnectionAsync(static connection => connection.CloseWithoutActor()).ConfigureAwait(false);
             await _group.DisposeAsync().ConfigureAwait(false);
         }

@@ -197,9 +197,9 @@ internal partial class Connection
             _handler!.ShutdownRequested();
         }
 
-        if ((signals & ConnectionSignals.OutputNotice) != 0)
+        if ((signals & ConnectionSignals.Notices) != 0)
         {
-            TellOfOutput();
+            TellNotices(signals);
         }
 
         LookAtDeadlines(signals);
@@ -249,6 +249,19 @@ internal partial class Connection
         }
 
         WaitForMore();
+    }
+
+    private void TellNotices(int signals)
+    {
+        if ((signals & ConnectionSignals.Moved) != 0 && _phase <= ConnectionPhase.ReadClosed)
+        {
+            _handler!.Moved();
+        }
+
+        if ((signals & ConnectionSignals.OutputNotice) != 0)
+        {
+            TellOfOutput();
+        }
     }
 
     // Waits for the next readiness, or comes again at once where something is left to read.

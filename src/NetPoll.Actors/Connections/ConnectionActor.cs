@@ -105,6 +105,9 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
     void IConnectionHandler.OutputDropped(DroppedOutput dropped) => OnOutputDropped(dropped);
 
     /// <inheritdoc/>
+    void IConnectionHandler.Moved() => OnMoved();
+
+    /// <inheritdoc/>
     void IConnectionHandler.ShutdownRequested() => OnShutdown();
 
     /// <inheritdoc/>
@@ -281,6 +284,9 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
 
                 break;
             case Stopped or InfrastructureMessage:
+                break;
+            case MoveConnection move:
+                _ = _connection!.RequestMove(move.Poller, context.Sender);
                 break;
             default:
                 if (_connection!.Phase != ConnectionPhase.Closed)
