@@ -57,16 +57,11 @@ internal partial class Connection
         home.Traffic.Moves++;
         ArmTimers(home);
         AtArrival(home);
-        _descriptor.WatchHangup(this);
+        WaitHere(home);
         foreach (GroupCommand command in taken)
         {
             command.Apply();
             command.GiveUp();
-        }
-
-        if (_output is { IsArmed: false })
-        {
-            WriteQueued(home);
         }
 
         // A hang-up that the system told before it was watched for here is looked for. The turn arms what waits for bytes.
@@ -143,13 +138,19 @@ internal partial class Connection
             return true;
         }
 
-        _descriptor.WatchHangup(this);
-        if (_output is { IsArmed: false })
-        {
-            WriteQueued(home);
-        }
-
+        WaitHere(home);
         return false;
+    }
+
+    // For a hang-up, and for room if output waits for that: it is not tried, since a few bytes that the system takes would pass for progress of
+    // the peer, and move its write timeout. Reading is armed by the turn that follows.
+    private void WaitHere(ActorPoller home)
+    {
+        _descriptor.WatchHangup(this);
+        if (_output is { IsArmed: false } output && _cold is not { Outbound.IsClosed: true })
+        {
+            output.Arm(home.Poller, _descriptor);
+        }
     }
 
     private void Leave(ActorPoller home, ActorPoller target, MoveState move, PollDescriptor moved)
