@@ -66,8 +66,8 @@ internal partial class Connection
 
         // A hang-up that the system told before it was watched for here is looked for. The turn arms what waits for bytes.
         SignalNextTurn(ConnectionSignals.InputPending | ConnectionSignals.Hangup | ConnectionSignals.Moved);
-        EndMove(MoveOutcome.Moved);
         home.Poller.Post(this);
+        EndMove(MoveOutcome.Moved);
         home.Arrivals.Leave();
     }
 
