@@ -397,7 +397,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     private PID SpawnPollerActor(ActorPoller home)
     {
         Props props = Props.FromProducer(() => new PollerActor(home))
-            .WithChildSupervisorStrategy(PollerActor.Strategy)
+            .WithChildSupervisorStrategy(new ConnectionSupervision(System))
             .OnPoller(new PollerChoice(_ => home));
         return System.Root.SpawnNamed(props, $"netpoll/poller-{home.Poller.Index}");
     }

@@ -258,6 +258,11 @@ internal partial class Connection
             _handler!.Moved();
         }
 
+        if ((signals & ConnectionSignals.Restarted) != 0)
+        {
+            TellOfRestart();
+        }
+
         if ((signals & ConnectionSignals.OutputNotice) != 0)
         {
             TellOfOutput();
@@ -432,7 +437,18 @@ internal partial class Connection
     private void OfferKept()
     {
         int length = _input.Length;
-        int consumed = Check(_handler!.Received(_input.Bytes), length);
+        int consumed;
+        try
+        {
+            consumed = Check(_handler!.Received(_input.Bytes), length);
+        }
+        catch when (!_handlerCountsMessages)
+        {
+            // Nobody knows how far it had come, so its successor is given none of it again. Who takes frames has told.
+            _input.Clear();
+            throw;
+        }
+
         if (_phase != ConnectionPhase.Closed)
         {
             _input.Consume(consumed);

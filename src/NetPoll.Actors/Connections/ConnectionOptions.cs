@@ -47,6 +47,14 @@ public sealed class ConnectionOptions
     /// <summary>How fast a connection may be from the beginning. Null, the default: as fast as it can.</summary>
     public RateLimits? RateLimits { get; set; }
 
+    /// <summary>
+    /// How often the actor is restarted when its handler throws, instead of closing the connection. Null, the default: never. The connection, its
+    /// bytes that no handler was given, and its unsent output are kept; a new actor is told by <c>OnRestarted</c>. What the handler failed over is
+    /// skipped: a message, a frame, or all bytes of the failed <c>OnReceived</c>. For connection actors; a connection that a plain actor handles
+    /// does not care what becomes of that one, unless it stops.
+    /// </summary>
+    public RestartPolicy? Restart { get; set; }
+
     /// <summary>How long a closed connection waits for the peer's FIN, so that a reset does not cost it our last bytes. Default 2 s.</summary>
     public TimeSpan LingerTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
@@ -69,6 +77,7 @@ public sealed class ConnectionOptions
         Deadlines?.Validate();
         Heartbeat?.Validate();
         RateLimits?.Validate();
+        Restart?.Validate();
         Require(LingerTimeout >= TimeSpan.Zero, nameof(LingerTimeout), LingerTimeout, "0 or more");
     }
 

@@ -38,8 +38,11 @@ internal static class ConnectionSignals
     /// <summary>The handler is to be told that it lives on another poller.</summary>
     internal const int Moved = 1 << 16;
 
+    /// <summary>Another handler has the place of one that failed.</summary>
+    internal const int Restarted = 1 << 17;
+
     /// <summary>What the handler is told as soon as it can be told anything.</summary>
-    internal const int Notices = OutputNotice | Moved;
+    internal const int Notices = OutputNotice | Moved | Restarted;
 
     /// <summary>Times that bytes which have come already may save.</summary>
     internal const int SavedByBytes = IdlePassed | PhasePassed | HeartbeatDue;
