@@ -22,6 +22,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 {
     private readonly PollerGroup _group;
     private readonly CancellationTokenRegistration _onSystemShutdown;
+    private readonly Balancer? _balancer;
 
     // Guards what follows: whoever begins to listen either is seen by the shutdown, or sees it.
     private readonly Lock _gate = new();
@@ -52,6 +53,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         }
 
         ConnectionTable = system.Root.SpawnNamed(Props.FromProducer(() => new ConnectionTableActor(this)), ConnectionTableActor.Id);
+        _balancer = options.Balancing is { } balancing && Homes.Length > 1 ? new Balancer(Homes, balancing, options.Pollers.TimeProvider) : null;
         _onSystemShutdown = system.Shutdown.Register(CloseAbruptly);
         ActorMetrics.Add(this);
     }
@@ -283,6 +285,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 
     private async Task DrainAsync(ListenerActor[] listeners, TimeSpan drain, CancellationToken cutShort)
     {
+        _balancer?.Dispose();
         await StopConnectingAsync().ConfigureAwait(false);
         await Task.WhenAll(listeners.Select(static listener => listener.StopAcceptingAsync())).ConfigureAwait(false);
         await Task.WhenAll(listeners.Select(static listener => listener.RefuseWaitingAsync())).ConfigureAwait(false);
@@ -359,6 +362,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
             listeners = [.. _listeners];
         }
 
+        _balancer?.Dispose();
         _ = _stopping.CancelAsync();
         foreach (ListenerActor listener in listeners)
         {

@@ -5,6 +5,15 @@ namespace Guide.Tests;
 
 internal static class ActorsMoving
 {
+    internal static ActorSystem Balanced()
+    {
+        NetPollOptions options = new()
+        {
+            Balancing = new BalancingOptions { Period = TimeSpan.FromSeconds(5), MinDifference = 0.25, MaxMoves = 8 },
+        };
+        return new ActorSystem().WithNetPoll(options);
+    }
+
     internal static async Task<bool> MoveAsync(ActorSystem system, PID connection, PID poller)
     {
         ConnectionMoved moved = await system.Root.RequestAsync<ConnectionMoved>(connection, new MoveConnection(poller));

@@ -23,7 +23,8 @@ public abstract partial class ConnectionActor
     }
 
     /// <summary>
-    /// The connection lives on another poller from here on (<see cref="Core.Poller.Current"/>). Whoever shares state with other actors of one poller gives it up here.
+    /// The connection lives on another poller from here on (<see cref="Core.Poller.Current"/>), moved by itself, by others or by
+    /// <see cref="NetPollOptions.Balancing"/>. Whoever shares state with other actors of one poller gives it up here.
     /// </summary>
     protected virtual void OnMoved()
     {
