@@ -19,7 +19,7 @@ public abstract partial class ConnectionActor
     protected bool MoveTo(PID poller)
     {
         ArgumentNullException.ThrowIfNull(poller);
-        return Connection.RequestMove(poller, replyTo: null);
+        return Do(poller, static (connection, poller) => connection.RequestMove(poller, replyTo: null));
     }
 
     /// <summary>

@@ -31,6 +31,27 @@ public sealed class RestartTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task It_is_the_same_where_handlers_run_on_the_thread_pool()
+    {
+        Life life = new();
+        ConnectionOptions options = Restartable();
+        options.Scheduling = ConnectionScheduling.ThreadPool;
+        Listener listener = await _server.ListenAsync(() => new Liner(life), options);
+        using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
+        PID pid = await life.Pid.Soon();
+        for (int number = 0; number < 10; number++)
+        {
+            _server.System.Root.Send(pid, new MoveConnection(_server.NetPoll.Pollers[number % 2]));
+            await peer.SendAsync($"a{number}\nb{number}\nfail\nc{number}\nd{number}\ne");
+            await peer.SendAsync("nd\n");
+            Assert.Equal($"a{number}\nb{number}\nc{number}\nd{number}\nend\n", await peer.ReceiveTextAsync(16));
+        }
+
+        Assert.Equal(11, life.Actors.Count);
+        Assert.Equal(["connected", .. Enumerable.Repeat("restarted by fail", 10)], life.Events);
+    }
+
+    [Fact]
     public async Task A_frame_that_came_in_parts_is_put_together_by_the_next_actor()
     {
         Life life = new();

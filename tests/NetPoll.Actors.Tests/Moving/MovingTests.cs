@@ -325,6 +325,37 @@ public sealed class MovingTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task One_whose_handlers_run_on_the_thread_pool_moves_between_their_calls()
+    {
+        ConnectionScript script = new()
+        {
+            Received = static (self, bytes) =>
+            {
+                Assert.True(Thread.CurrentThread.IsThreadPoolThread);
+                self.Send(bytes);
+                return bytes.Length;
+            },
+        };
+        Listener listener = await _server.ListenAsync(script, new ConnectionOptions { Scheduling = ConnectionScheduling.ThreadPool });
+        using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
+        PID pid = PID.FromAddress(_server.System.Address, TestServer.IdOf(listener, 1));
+        await peer.SendAsync("first");
+        Assert.Equal("first", await peer.ReceiveTextAsync(5));
+        int target = _server.Find(pid)!.Home.Poller.Index;
+        for (int move = 0; move < StressScale.Rounds(300); move++)
+        {
+            target = 1 - target;
+            Task<string> echo = peer.ReceiveTextAsync(9);
+            await peer.SendAsync("some ");
+            Assert.Equal(MoveOutcome.Moved, (await _server.Ask<ConnectionMoved>(pid, new MoveConnection(_server.NetPoll.Pollers[target]))).Outcome);
+            await peer.SendAsync("text");
+            Assert.Equal("some text", await echo);
+        }
+
+        Assert.Empty(_server.Log.Errors);
+    }
+
+    [Fact]
     public async Task Where_there_is_no_room_it_stays_and_goes_on()
     {
         await using TestServer server = new(pollers: 2, new PollerOptions { MaxDescriptors = 8 });
