@@ -22,6 +22,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 {
     private readonly PollerGroup _group;
     private readonly CancellationTokenRegistration _onSystemShutdown;
+    private readonly Balancer? _balancer;
 
     // Guards what follows: whoever begins to listen either is seen by the shutdown, or sees it.
     private readonly Lock _gate = new();
@@ -52,6 +53,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         }
 
         ConnectionTable = system.Root.SpawnNamed(Props.FromProducer(() => new ConnectionTableActor(this)), ConnectionTableActor.Id);
+        _balancer = options.Balancing is { } balancing && Homes.Length > 1 ? new Balancer(Homes, balancing, options.Pollers.TimeProvider) : null;
         _onSystemShutdown = system.Shutdown.Register(CloseAbruptly);
         ActorMetrics.Add(this);
     }
@@ -76,6 +78,9 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     internal OutputBudget OutputBudget { get; }
 
     internal ActorPoller[] Homes { get; }
+
+    /// <summary>Keeps publishers and moves apart.</summary>
+    internal Groups.GroupGate GroupGate { get; } = new();
 
     internal PollPlatform Platform => _group.Platform;
 
@@ -280,9 +285,11 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 
     private async Task DrainAsync(ListenerActor[] listeners, TimeSpan drain, CancellationToken cutShort)
     {
+        _balancer?.Dispose();
         await StopConnectingAsync().ConfigureAwait(false);
         await Task.WhenAll(listeners.Select(static listener => listener.StopAcceptingAsync())).ConfigureAwait(false);
         await Task.WhenAll(listeners.Select(static listener => listener.RefuseWaitingAsync())).ConfigureAwait(false);
+        await WhenNoneMovesAsync().ConfigureAwait(false);
         await ForEachConnectionAsync(static connection => connection.RequestShutdown()).ConfigureAwait(false);
         TimeProvider clock = Options.Pollers.TimeProvider;
         long start = clock.GetTimestamp();
@@ -320,6 +327,9 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         await Scopes.WhenNoneAsync().ConfigureAwait(false);
     }
 
+    // Who is on the way from one poller to another is in nobody's list. Since the stop was marked nobody leaves any more.
+    private Task WhenNoneMovesAsync() => Task.WhenAll(Homes.Select(static home => home.Arrivals.WhenNoneAsync()));
+
     private Task ForEachConnectionAsync(Action<Connections.Connection> action) => Task.WhenAll(Homes.Select(home =>
     {
         TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -352,6 +362,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
             listeners = [.. _listeners];
         }
 
+        _balancer?.Dispose();
         _ = _stopping.CancelAsync();
         foreach (ListenerActor listener in listeners)
         {
@@ -363,6 +374,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         async Task CloseAllAsync()
         {
             ActorMetrics.Remove(this);
+            await WhenNoneMovesAsync().ConfigureAwait(false);
             await ForEachConnectionAsync(static connection => connection.CloseWithoutActor()).ConfigureAwait(false);
             await _group.DisposeAsync().ConfigureAwait(false);
         }
@@ -389,7 +401,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     private PID SpawnPollerActor(ActorPoller home)
     {
         Props props = Props.FromProducer(() => new PollerActor(home))
-            .WithChildSupervisorStrategy(PollerActor.Strategy)
+            .WithChildSupervisorStrategy(new ConnectionSupervision(System))
             .OnPoller(new PollerChoice(_ => home));
         return System.Root.SpawnNamed(props, $"netpoll/poller-{home.Poller.Index}");
     }

@@ -25,6 +25,11 @@ public sealed class NetPollOptions
     /// </summary>
     public long? MaxOutputBytes { get; set; }
 
+    /// <summary>
+    /// How connections are moved from busy pollers to idle ones (<see cref="MoveConnection"/>). Null, the default: not at all.
+    /// </summary>
+    public BalancingOptions? Balancing { get; set; }
+
     /// <summary>Throws for a value that is out of its range.</summary>
     /// <exception cref="ArgumentException">Names the option, its value and what was expected.</exception>
     public void Validate()
@@ -32,6 +37,7 @@ public sealed class NetPollOptions
         ArgumentNullException.ThrowIfNull(Pollers);
         ArgumentNullException.ThrowIfNull(Logger);
         Pollers.Validate();
+        Balancing?.Validate();
         if (DrainTimeout < TimeSpan.Zero || DrainTimeout > TimeSpan.FromDays(1))
         {
             throw new ArgumentException($"{nameof(NetPollOptions)}.{nameof(DrainTimeout)} is {DrainTimeout}; expected 0 to 1 day.", nameof(DrainTimeout));

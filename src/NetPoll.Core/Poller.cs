@@ -69,6 +69,7 @@ public sealed partial class Poller
     private long _spuriousWakeups;
     private long _deadlinesFired;
     private long _longestTurn;
+    private long _busy;
     private long _wakeupsSent;
     private long _wakeupsCoalesced;
 
@@ -218,8 +219,12 @@ public sealed partial class Poller
             TimeSpan.FromTicks(Volatile.Read(ref _longestTurn) / 100))
         {
             Core = Volatile.Read(ref _core) is var core and >= 0 ? core : null,
+            Busy = Busy,
         };
     }
+
+    /// <summary>How long it has done anything but wait since the start. Any thread, and cheap; the turn that runs is not in it yet.</summary>
+    internal TimeSpan Busy => TimeSpan.FromTicks(Volatile.Read(ref _busy) / 100);
 
     /// <summary>Descriptors that are taken in. Any thread, and cheap.</summary>
     internal int Monitored => _cache.Rented;
@@ -507,9 +512,16 @@ public sealed partial class Poller
 
     private void MeasureTurn(long now)
     {
-        if (now - _turnStartedAt > _longestTurn && _waits > 0)
+        if (_waits == 0)
         {
-            _longestTurn = now - _turnStartedAt;
+            return;
+        }
+
+        long turn = now - _turnStartedAt;
+        _busy += turn;
+        if (turn > _longestTurn)
+        {
+            _longestTurn = turn;
         }
     }
 

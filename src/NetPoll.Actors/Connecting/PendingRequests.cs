@@ -176,7 +176,13 @@ public sealed class PendingRequests<TKey, TReply>
 
         void IPollWaiter.Resume(PollSignals signals)
         {
-            if (!_hasOutcome)
+            Connection connection = _owner._connection.Connection;
+            if (!connection.IsHere)
+            {
+                // It has moved, and this was armed where it lived then.
+                connection.Home.Poller.Post(() => ((IPollWaiter)this).Resume(signals));
+            }
+            else if (!_hasOutcome)
             {
                 _owner.Expire(this);
             }

@@ -91,6 +91,12 @@ internal partial class Connection
         /// <summary>How its peer is asked for signs of life.</summary>
         internal HeartbeatTimer? Heartbeat { get; set; }
 
+        /// <summary>What its last handler threw, until the next one has its place.</summary>
+        internal Exception? RestartedBy { get; set; }
+
+        /// <summary>Where it is to move, or moves.</summary>
+        internal MoveState? Move { get; set; }
+
         internal DroppedOutput Dropped { get; private set; }
 
         internal void CountDropped(int payloads, long bytes) => Dropped = new DroppedOutput(Dropped.Payloads + payloads, Dropped.Bytes + bytes);

@@ -130,6 +130,13 @@ internal partial class Connection
     // A time that came up in the turn in which the handler became busy. Between turns.
     private void LookWhileBusy(int signals)
     {
+        if (!IsHere)
+        {
+            // The handler has ended, and the connection has moved since.
+            LookLater(signals);
+            return;
+        }
+
         if (_phase == ConnectionPhase.Closed)
         {
             return;

@@ -10,6 +10,9 @@ internal partial class Connection
     private long _messagesReceived;
     private long _messagesSent;
 
+    /// <summary>Messages in both directions.</summary>
+    internal long Messages => _messagesReceived + _messagesSent;
+
     /// <summary>Bytes that the handler was given.</summary>
     internal long BytesReceived { get; private set; }
 

@@ -58,7 +58,11 @@ internal partial class Connection
     }
 
     /// <summary>A stream failed or was given up: what waits behind it may go on.</summary>
-    internal void RemoveSource(OutputSource source) => _output?.Remove(source, BytesSent);
+    internal void RemoveSource(OutputSource source)
+    {
+        _output?.Remove(source, BytesSent);
+        SourceEnded();
+    }
 
     // Puts what the first stream has read before it, or takes it out at its end.
     private bool TryPull(ActorPoller home, PendingOutput output)
@@ -77,6 +81,7 @@ internal partial class Connection
         {
             output.Remove(source, BytesSent);
             source.Finish(failure: null);
+            SourceEnded();
             return true;
         }
 

@@ -221,12 +221,11 @@ internal partial class Connection
             }
         }
 
-        if ((signals & ConnectionSignals.OutputNotice) != 0)
+        if ((signals & ConnectionSignals.Notices) != 0)
         {
-            TellOfOutput();
+            signals = TellNotices(signals);
             if (_isHandlerBusy)
             {
-                // Of one thing; perhaps there is another.
                 Defer(signals);
                 return;
             }
@@ -298,6 +297,30 @@ internal partial class Connection
         }
 
         WaitForMore();
+    }
+
+    // Returns the signals without those that were told of. Where a handler does not end within its call there is one call a turn.
+    private int TellNotices(int signals)
+    {
+        if ((signals & ConnectionSignals.Moved) != 0 && _phase <= ConnectionPhase.ReadClosed)
+        {
+            signals &= ~ConnectionSignals.Moved;
+            _handler!.Moved();
+        }
+
+        if ((signals & ConnectionSignals.Restarted) != 0 && !_isHandlerBusy)
+        {
+            signals &= ~ConnectionSignals.Restarted;
+            TellOfRestart();
+        }
+
+        if ((signals & ConnectionSignals.OutputNotice) != 0 && !_isHandlerBusy)
+        {
+            // Of one thing; perhaps there is another.
+            TellOfOutput();
+        }
+
+        return signals;
     }
 
     // Waits for the next readiness, or comes again at once where something is left to read.
@@ -464,7 +487,18 @@ internal partial class Connection
     private void OfferKept()
     {
         int length = _input.Length;
-        int consumed = Check(_handler!.Received(_input.Bytes), length);
+        int consumed;
+        try
+        {
+            consumed = Check(_handler!.Received(_input.Bytes), length);
+        }
+        catch when (!_handlerCountsMessages)
+        {
+            // Nobody knows how far it had come, so its successor is given none of it again. Who takes frames has told.
+            _input.Clear();
+            throw;
+        }
+
         if (_phase != ConnectionPhase.Closed)
         {
             _input.Consume(consumed);

@@ -20,7 +20,7 @@ namespace NetPoll.Actors.Connections;
 internal partial class Connection : PollerMailbox, IPollWaiter
 {
     private readonly IConnectionTransport _transport;
-    private readonly PollDescriptor _descriptor;
+    private PollDescriptor _descriptor;
     private readonly IConnectionOwner _owner;
     private IConnectionHandler? _handler;
     private bool _handlerCountsMessages;
@@ -261,7 +261,11 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     // What a stop does to the connection, ahead of the actor's own stop. Between turns.
     private void StopWhileBusy()
     {
-        if (_isHandlerBusy && _phase != ConnectionPhase.Closed)
+        if (!IsHere)
+        {
+            Home.Poller.Post(static state => ((Connection)state!).StopWhileBusy(), this);
+        }
+        else if (_isHandlerBusy && _phase != ConnectionPhase.Closed)
         {
             FlushTurn(Home);
             Pending ??= new PendingClose(_cold?.Closing?.Reason ?? CloseReason.Shutdown, Exception: null, Reset: false);
@@ -393,6 +397,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         _corkedBytes = 0;
         home.Groups.RemoveAll(this);
         home.Connections.Remove(this);
+        EndMove(MoveOutcome.Closing);
         _owner.ConnectionClosed();
     }
 

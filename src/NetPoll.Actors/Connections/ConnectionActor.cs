@@ -110,6 +110,9 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
     void IConnectionHandler.OutputDropped(DroppedOutput dropped) => OnOutputDropped(dropped);
 
     /// <inheritdoc/>
+    void IConnectionHandler.Moved() => OnMoved();
+
+    /// <inheritdoc/>
     void IConnectionHandler.ShutdownRequested() => OnShutdown();
 
     /// <inheritdoc/>
@@ -129,12 +132,15 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
             return;
         }
 
-        Log.HandlerFailed(
-            connection.Home.Logger,
-            exception,
-            Context.Self.Id,
-            connection.RemoteEndPoint,
-            ReferenceEquals(message, ConnectionSignal.Instance) ? "received bytes" : message?.GetType().Name ?? "nothing");
+        string what = ReferenceEquals(message, ConnectionSignal.Instance) ? "received bytes" : message?.GetType().Name ?? "nothing";
+        if (connection.IsRestartable)
+        {
+            Log.RestartableFailed(connection.Home.Logger, exception, Context.Self.Id, connection.RemoteEndPoint, what);
+        }
+        else
+        {
+            Log.HandlerFailed(connection.Home.Logger, exception, Context.Self.Id, connection.RemoteEndPoint, what);
+        }
     }
 
     /// <inheritdoc/>
@@ -164,6 +170,20 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
 
     /// <summary>The connection is there; bytes may be sent.</summary>
     protected virtual void OnConnected()
+    {
+    }
+
+    /// <summary>
+    /// Called instead of <see cref="OnConnected"/> on an actor that has the place of one that failed (<see cref="ConnectionOptions.Restart"/>). The
+    /// peer notices nothing: it may be in the middle of what it sends or is sent.
+    /// </summary>
+    /// <remarks>
+    /// What the other one was given and failed over, it is not given again; everything behind comes. Of what the other one had set nothing is left
+    /// but limits of rates and the lifetime; if the peer had ended its side, <see cref="OnPeerClosed"/> is called again. An exception here counts
+    /// as another failure.
+    /// </remarks>
+    /// <param name="failure">What the other one threw.</param>
+    protected virtual void OnRestarted(Exception failure)
     {
     }
 
@@ -304,15 +324,15 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
         switch (message)
         {
             case Started:
-                Start(context);
-                break;
+                return Start(context);
             case Stopping:
                 _connection?.CloseForStop(_failure);
 
                 // Where OnClosed runs on the thread pool the stop goes on behind it, by the context.
                 return _connection?.TakeParked() ?? Task.CompletedTask;
             case Restarting:
-                throw new InvalidOperationException("A connection cannot be restarted: its bytes are gone with the failed turn.");
+                Restart();
+                break;
             case Terminated or ReceiveTimeout:
                 // System messages, which a mailbox that is suspended after a failure takes as well.
                 if (_failure is null)
@@ -322,6 +342,9 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
 
                 break;
             case Stopped or InfrastructureMessage:
+                break;
+            case MoveConnection move:
+                _ = Do((move.Poller, context.Sender), static (connection, move) => connection.RequestMove(move.Poller, move.Sender));
                 break;
             default:
                 if (_connection!.Phase != ConnectionPhase.Closed)
@@ -335,21 +358,52 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
         return Task.CompletedTask;
     }
 
-    private void Start(IContext context)
+    private Task Start(IContext context)
     {
-        _context = context;
-        ActorPoller home = ActorPoller.OfCurrentThread ?? throw new InvalidOperationException(
-            $"{GetType().Name} was spawned like any other actor; a {nameof(ConnectionActor)} is made by a listener, which gives it its connection.");
-        _connection = home.Current!;
-        if (_connection is PooledConnection pooled)
+        // Not in its turn: after a restart whose disposal of the old actor awaited.
+        Connection connection = ActorPoller.OfCurrentThread?.Current
+            ?? context.System.ProcessRegistry.Get(context.Self) as Connection
+            ?? throw new InvalidOperationException(
+                $"{GetType().Name} was spawned like any other actor; a {nameof(ConnectionActor)} is made by a listener, which gives it its connection.");
+        if (!connection.IsHere)
         {
-            pooled.Attach(this, OnConnected);
+            return connection.Context.InvokeAsync(() => Start(context));
         }
-        else
+
+        _context = context;
+        _connection = connection;
+        if (connection is PooledConnection pooled)
         {
-            _connection.Attach(this);
+            pooled.Attach(this, OnConnected, OnRestarted);
+        }
+        else if (!connection.IsRestarting)
+        {
+            connection.Attach(this);
             OnConnected();
         }
+        else if (connection.Reattach(this) is { } failure)
+        {
+            OnRestarted(failure);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private void Restart()
+    {
+        Connection connection = Connection;
+        if (!connection.IsRestartable)
+        {
+            throw new InvalidOperationException(
+                $"{Context.Self.Id} cannot be restarted: {nameof(ConnectionOptions)}.{nameof(ConnectionOptions.Restart)} is null.");
+        }
+
+        Exception failure = _failure ?? new InvalidOperationException("The actor was told to restart and had not failed.");
+        connection.HandlerRestarts(failure);
+
+        // The helpers of this actor go with it.
+        _atEnd?.Invoke(new ConnectionClosed(CloseReason.Error, failure, connection.BytesReceived, connection.BytesSent, BytesUnsent: 0));
+        _atEnd = null;
     }
 
     private InvalidOperationException NotConnected() => new($"{GetType().Name} has no connection yet: wait for {nameof(OnConnected)}.");

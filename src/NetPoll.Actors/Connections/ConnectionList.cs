@@ -5,6 +5,9 @@ internal sealed class ConnectionList
 {
     private readonly List<Connection> _connections = [];
 
+    // Where the next look at some of them begins.
+    private int _next;
+
     internal int Count => _connections.Count;
 
     /// <summary>Completed when the last connection has gone; null where nobody waits for it.</summary>
@@ -44,6 +47,17 @@ internal sealed class ConnectionList
         }
 
         return largest;
+    }
+
+    /// <summary>So many of them, others each time if there are more.</summary>
+    internal IEnumerable<Connection> Some(int most)
+    {
+        int count = Math.Min(most, _connections.Count);
+        for (int taken = 0; taken < count; taken++)
+        {
+            _next = _next < _connections.Count ? _next : 0;
+            yield return _connections[_next++];
+        }
     }
 
     /// <summary>A copy, which stays whole while connections come and go.</summary>

@@ -48,6 +48,14 @@ public sealed class ConnectionOptions
     public RateLimits? RateLimits { get; set; }
 
     /// <summary>
+    /// How often the actor is restarted when its handler throws, instead of closing the connection. Null, the default: never. The connection, its
+    /// bytes that no handler was given, and its unsent output are kept; a new actor is told by <c>OnRestarted</c>. What the handler failed over is
+    /// skipped: a message, a frame, or all bytes of the failed <c>OnReceived</c>. For connection actors; a connection that a plain actor handles
+    /// does not care what becomes of that one, unless it stops.
+    /// </summary>
+    public RestartPolicy? Restart { get; set; }
+
+    /// <summary>
     /// Where the handlers of connection actors run. Default <see cref="ConnectionScheduling.Poller"/>. A plain actor that handles connections runs
     /// where it lives, whatever this says.
     /// </summary>
@@ -84,6 +92,7 @@ public sealed class ConnectionOptions
         Deadlines?.Validate();
         Heartbeat?.Validate();
         RateLimits?.Validate();
+        Restart?.Validate();
         Require(LingerTimeout >= TimeSpan.Zero, nameof(LingerTimeout), LingerTimeout, "0 or more");
     }
 

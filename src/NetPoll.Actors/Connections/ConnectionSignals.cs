@@ -35,11 +35,20 @@ internal static class ConnectionSignals
     /// <summary>The peer may have to be asked for a sign of life.</summary>
     internal const int HeartbeatDue = 1 << 15;
 
+    /// <summary>The handler is to be told that it lives on another poller.</summary>
+    internal const int Moved = 1 << 16;
+
+    /// <summary>Another handler has the place of one that failed.</summary>
+    internal const int Restarted = 1 << 17;
+
+    /// <summary>What the handler is told as soon as it can be told anything.</summary>
+    internal const int Notices = OutputNotice | Moved | Restarted;
+
     /// <summary>Times that bytes which have come already may save.</summary>
     internal const int SavedByBytes = IdlePassed | PhasePassed | HeartbeatDue;
 
     /// <summary>What waits for the turn after a handler's await. A read deadline that has passed is looked up, not remembered.</summary>
-    internal const int Deferrable = WriteDeadline | SavedByBytes | ShutdownRequested | OutputNotice;
+    internal const int Deferrable = WriteDeadline | SavedByBytes | ShutdownRequested | Notices;
 }
 
 /// <summary>The one message by which a connection's signals reach its actor; the bits themselves lie in the connection.</summary>

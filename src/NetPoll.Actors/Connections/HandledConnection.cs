@@ -146,6 +146,12 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
     protected override bool MayAwait(object message) => false;
 
     /// <inheritdoc/>
+    protected override void AtLeaving(ActorPoller home) => home.Handlers.Remove(_handler!);
+
+    /// <inheritdoc/>
+    protected override void AtArrival(ActorPoller home) => home.Handlers.Add(_handler!);
+
+    /// <inheritdoc/>
     protected override IMessageInvoker MakeInvoker(ActorPoller home, PID pid)
     {
         _handler = Owner.HandlerOf!(pid) ?? throw new InvalidOperationException($"No handler was given for the connection {pid.Id}; expected a PID.");
@@ -219,6 +225,9 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
                 break;
             case SetHandler handler:
                 ChangeHandler(handler.Handler);
+                break;
+            case MoveConnection move:
+                _ = RequestMove(move.Poller, sender);
                 break;
             case Actors.Close or PoisonPill:
                 Close(CloseReason.Local);

@@ -56,13 +56,30 @@ internal sealed class HeartbeatTimer : DeadlineNode, IPollWaiter
     /// <summary>Whether as many pings as may be have gone unanswered.</summary>
     internal bool IsLost => Missed >= Heartbeat.MaxMissed && LastAnswer < _beatAt;
 
+    /// <summary>The clock is another one from here on. Before it is armed there.</summary>
+    internal void Shift(long nanoseconds)
+    {
+        _beatAt += nanoseconds;
+        _answeredAt += nanoseconds;
+    }
+
     internal void Arm() => _connection.Home.Poller.Wheel.Arm(this, Due);
 
     /// <inheritdoc/>
-    public void Resume(PollSignals signals) => _connection.HeartbeatTimePassed(this);
+    public void Resume(PollSignals signals)
+    {
+        if (_connection.IsHere)
+        {
+            _connection.HeartbeatTimePassed(this);
+        }
+        else
+        {
+            Schedule(signals);
+        }
+    }
 
     /// <inheritdoc/>
-    public void Schedule(PollSignals signals) => _connection.Home.Poller.Post(() => _connection.HeartbeatTimePassed(this));
+    public void Schedule(PollSignals signals) => _connection.Home.Poller.Post(() => Resume(signals));
 
     /// <inheritdoc/>
     internal override void OnDue(long now, ReadyList ready)

@@ -28,6 +28,11 @@ internal interface IConnectionHandler
     /// <summary>Payloads were dropped since this was last told.</summary>
     void OutputDropped(DroppedOutput dropped);
 
+    /// <summary>It lives on another poller from here on.</summary>
+    void Moved()
+    {
+    }
+
     /// <summary>The server stops.</summary>
     void ShutdownRequested();
 

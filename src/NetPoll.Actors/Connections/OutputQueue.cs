@@ -89,6 +89,15 @@ internal class OutputQueue
         Bytes += length;
     }
 
+    /// <summary>The clock is another one from here on.</summary>
+    internal void Shift(long nanoseconds)
+    {
+        for (int position = 0; position < _count; position++)
+        {
+            _segments[Index(position)].AppendedAt += nanoseconds;
+        }
+    }
+
     /// <summary>Takes a stream out.</summary>
     /// <param name="source">One that waits.</param>
     /// <param name="bytes">Bytes that wait before it.</param>
@@ -330,7 +339,7 @@ internal class OutputQueue
             Source = source;
         }
 
-        internal long AppendedAt { get; }
+        internal long AppendedAt { get; set; }
 
         internal OutputSource? Source { get; }
 

@@ -54,6 +54,12 @@ internal sealed class PendingOutput : OutputQueue, IPollWaiter, IPollerWork
         return isFree;
     }
 
+    /// <summary>
+    /// Leaves the write slot, to be armed in another. What freed it may be on its way already: then it stays armed, and that follows the
+    /// connection.
+    /// </summary>
+    internal void Withdraw(PollDescriptor descriptor) => IsArmed = IsArmed && !descriptor.TryWithdraw(PollMode.Write, this);
+
     /// <summary>Adds somebody who waits for all that is queued now.</summary>
     /// <param name="waiter">Told once.</param>
     /// <param name="sent">What the system has taken of the connection's output.</param>
@@ -129,8 +135,15 @@ internal sealed class PendingOutput : OutputQueue, IPollWaiter, IPollerWork
     /// <inheritdoc/>
     void IPollWaiter.Resume(PollSignals signals)
     {
+        Connection? owner = Owner;
+        if (owner is { IsHere: false })
+        {
+            ((IPollWaiter)this).Schedule(signals);
+            return;
+        }
+
         IsArmed = false;
-        Owner?.OutputFreed(signals);
+        owner?.OutputFreed(signals);
     }
 
     /// <inheritdoc/>

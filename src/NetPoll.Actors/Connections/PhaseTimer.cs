@@ -8,7 +8,7 @@ namespace NetPoll.Actors.Connections;
 internal sealed class PhaseTimer : DeadlineNode, IPollWaiter
 {
     private readonly Connection _connection;
-    private readonly long _startedAt;
+    private long _startedAt;
 
     // On the poller's clock; 0 for never.
     private long _firstByteDue;
@@ -33,6 +33,14 @@ internal sealed class PhaseTimer : DeadlineNode, IPollWaiter
         Arm();
     }
 
+    /// <summary>The clock is another one from here on. Before it is armed there.</summary>
+    internal void Shift(long nanoseconds)
+    {
+        _startedAt += nanoseconds;
+        _firstByteDue = ShiftDue(_firstByteDue, nanoseconds);
+        _lifetimeDue = ShiftDue(_lifetimeDue, nanoseconds);
+    }
+
     /// <summary>Puts the node where the deadlines want it.</summary>
     internal void Arm()
     {
@@ -55,10 +63,20 @@ internal sealed class PhaseTimer : DeadlineNode, IPollWaiter
     internal bool TakeFirstByte(long now) => Take(ref _firstByteDue, now) && _connection.BytesReceived == _bytesBefore;
 
     /// <inheritdoc/>
-    public void Resume(PollSignals signals) => _connection.PhaseTimePassed(this);
+    public void Resume(PollSignals signals)
+    {
+        if (_connection.IsHere)
+        {
+            _connection.PhaseTimePassed(this);
+        }
+        else
+        {
+            Schedule(signals);
+        }
+    }
 
     /// <inheritdoc/>
-    public void Schedule(PollSignals signals) => _connection.Home.Poller.Post(() => _connection.PhaseTimePassed(this));
+    public void Schedule(PollSignals signals) => _connection.Home.Poller.Post(() => Resume(signals));
 
     /// <inheritdoc/>
     internal override void OnDue(long now, ReadyList ready)
@@ -88,6 +106,9 @@ internal sealed class PhaseTimer : DeadlineNode, IPollWaiter
 
         return hasPassed;
     }
+
+    // 0 stays never, and what was above it stays there.
+    private static long ShiftDue(long due, long by) => due == 0 ? 0 : Math.Max(1, due + by);
 
     private static long NeverAs0(long due) => due == 0 ? long.MaxValue : due;
 

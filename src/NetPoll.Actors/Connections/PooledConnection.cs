@@ -42,12 +42,20 @@ internal sealed class PooledConnection : Connection, IConnectionHandler
 
     private IConnectionHandler Inner => _actor!;
 
-    /// <summary>The actor has started and takes its connection.</summary>
-    internal void Attach(ConnectionActor actor, Action connected)
+    /// <summary>The actor has started and takes its connection, perhaps in the place of one that failed.</summary>
+    internal void Attach(ConnectionActor actor, Action connected, Action<Exception> restarted)
     {
         _actor = actor;
-        Attach(this);
-        Run(connected);
+        _unfinished = null;
+        if (!IsRestarting)
+        {
+            Attach(this);
+            Run(connected);
+        }
+        else if (Reattach(this) is { } failure)
+        {
+            Run(() => restarted(failure));
+        }
     }
 
     /// <summary>Calls a handler on the thread pool. A turn only, which calls nothing else.</summary>
@@ -123,6 +131,9 @@ internal sealed class PooledConnection : Connection, IConnectionHandler
 
     /// <inheritdoc/>
     void IConnectionHandler.OutputDropped(DroppedOutput dropped) => Run(() => Inner.OutputDropped(dropped));
+
+    /// <inheritdoc/>
+    void IConnectionHandler.Moved() => Run(Inner.Moved);
 
     /// <inheritdoc/>
     void IConnectionHandler.ShutdownRequested() => Run(Inner.ShutdownRequested);
@@ -244,14 +255,13 @@ internal sealed class PooledConnection : Connection, IConnectionHandler
 
         void IPollerWork.Run()
         {
-            ActorPoller home = connection.Home;
-            if (home.Poller.IsCurrent)
+            if (connection.IsHere)
             {
                 action();
             }
             else
             {
-                home.Poller.Post(this);
+                connection.Home.Poller.Post(this);
             }
         }
     }

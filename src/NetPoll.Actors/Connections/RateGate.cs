@@ -10,6 +10,9 @@ internal abstract class RateGate : DeadlineNode
     private readonly TokenBucket? _messages;
     private readonly SharedRateLimit? _shared;
 
+    // On its way to another poller: when it is to open.
+    private long _due;
+
     /// <param name="connection">Whose.</param>
     /// <param name="limit">Its own; null for none.</param>
     /// <param name="shared">That of many; null for none.</param>
@@ -39,6 +42,28 @@ internal abstract class RateGate : DeadlineNode
     protected long Messages => Math.Min(_messages?.Available(Now) ?? long.MaxValue, _shared?.Messages?.Available(_shared.Now) ?? long.MaxValue);
 
     private long Now => Connection.Home.Poller.Now;
+
+    /// <summary>Leaves the wheel for another poller's. The present one's thread.</summary>
+    /// <param name="nanoseconds">What its clock is ahead by.</param>
+    internal void Leave(long nanoseconds)
+    {
+        _bytes?.Shift(nanoseconds);
+        _messages?.Shift(nanoseconds);
+        if (IsInWheel)
+        {
+            _due = (Tick * PollerClock.NanosecondsPerMillisecond) + nanoseconds;
+            Cancel();
+        }
+    }
+
+    /// <summary>Goes on where it left. The new poller's thread.</summary>
+    internal void Arrive()
+    {
+        if (IsClosed)
+        {
+            Connection.Home.Poller.Wheel.Arm(this, _due);
+        }
+    }
 
     /// <summary>Is no longer the connection's.</summary>
     internal void Cancel() => Connection.Home.Poller.Wheel.Cancel(this);
@@ -204,10 +229,20 @@ internal sealed class OutboundGate : RateGate, IPollWaiter
     }
 
     /// <inheritdoc/>
-    public void Resume(PollSignals signals) => Connection.OutputMayGoOn();
+    public void Resume(PollSignals signals)
+    {
+        if (Connection.IsHere)
+        {
+            Connection.OutputMayGoOn();
+        }
+        else
+        {
+            Schedule(signals);
+        }
+    }
 
     /// <inheritdoc/>
-    public void Schedule(PollSignals signals) => Connection.Home.Poller.Post(Connection.OutputMayGoOn);
+    public void Schedule(PollSignals signals) => Connection.Home.Poller.Post(() => Resume(signals));
 
     /// <inheritdoc/>
     protected override void Opened(ReadyList ready) => ready.Add(this, PollSignals.None);

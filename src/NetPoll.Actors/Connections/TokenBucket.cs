@@ -51,6 +51,15 @@ internal sealed class TokenBucket
         }
     }
 
+    /// <summary>The clock of every call is another one from here on, ahead by so much.</summary>
+    internal void Shift(long nanoseconds)
+    {
+        lock (_gate)
+        {
+            _at += nanoseconds;
+        }
+    }
+
     private void Refill(long now)
     {
         if (now > _at)

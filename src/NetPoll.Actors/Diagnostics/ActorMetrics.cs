@@ -37,6 +37,8 @@ internal static class ActorMetrics
         _ = Meter.CreateObservableUpDownCounter(
             "netpoll.poller.connections", static () => OfPollers(static home => home.Connections.Count), "{connection}", "Open connections");
         _ = Meter.CreateObservableCounter(
+            "netpoll.connection.moves", static () => OfPollers(static home => home.Traffic.Moves), "{connection}", "Connections that came from another poller");
+        _ = Meter.CreateObservableCounter(
             "netpoll.connection.io",
             static () => OfDirections(static traffic => traffic.BytesReceived, static traffic => traffic.BytesSent),
             "By",

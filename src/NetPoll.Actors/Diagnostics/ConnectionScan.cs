@@ -14,6 +14,9 @@ internal abstract class ConnectionScan : IPollerWork
     private Connection[]? _connections;
     private int _next;
 
+    // Those that have moved to other pollers before they were looked at. The scan follows them, one after the other.
+    private Queue<Connection>? _moved;
+
     protected ConnectionScan(ActorPoller home) => _home = home;
 
     /// <inheritdoc/>
@@ -42,10 +45,9 @@ internal abstract class ConnectionScan : IPollerWork
             while (_next < end)
             {
                 Connection connection = _connections[_next++];
-                if (connection.Describe() is { } info)
+                if (!TryLook(connection))
                 {
-                    Total++;
-                    Look(connection, info);
+                    (_moved ??= new Queue<Connection>()).Enqueue(connection);
                 }
             }
 
@@ -53,6 +55,17 @@ internal abstract class ConnectionScan : IPollerWork
             {
                 _home.Poller.Post(this);
                 return;
+            }
+
+            while (_moved is not null && _moved.TryPeek(out Connection? moved))
+            {
+                if (!TryLook(moved))
+                {
+                    moved.Home.Poller.Post(this);
+                    return;
+                }
+
+                _ = _moved.Dequeue();
             }
         }
 #pragma warning disable CA1031 // The condition is the asker's code: he gets what it throws, and the poller goes on.
@@ -65,7 +78,23 @@ internal abstract class ConnectionScan : IPollerWork
         _ended.SetResult();
     }
 
-    /// <summary>A connection that is open. The poller's thread, between turns.</summary>
+    private bool TryLook(Connection connection)
+    {
+        if (!connection.IsHere)
+        {
+            return false;
+        }
+
+        if (connection.Describe() is { } info)
+        {
+            Total++;
+            Look(connection, info);
+        }
+
+        return true;
+    }
+
+    /// <summary>A connection that is open. Its poller's thread, between turns.</summary>
     protected abstract void Look(Connection connection, ConnectionInfo info);
 }
 

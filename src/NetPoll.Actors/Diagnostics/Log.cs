@@ -9,6 +9,9 @@ internal static partial class Log
     [LoggerMessage(100, LogLevel.Error, "{Connection} ({RemoteEndPoint}) failed while it handled {MessageType}; it is closed, no other is touched")]
     internal static partial void HandlerFailed(ILogger logger, Exception exception, string connection, EndPoint? remoteEndPoint, string messageType);
 
+    [LoggerMessage(110, LogLevel.Error, "{Connection} ({RemoteEndPoint}) failed while it handled {MessageType}; its actor is restarted, or it is closed if that was done too often")]
+    internal static partial void RestartableFailed(ILogger logger, Exception exception, string connection, EndPoint? remoteEndPoint, string messageType);
+
     [LoggerMessage(101, LogLevel.Error, "{Connection} ({RemoteEndPoint}) threw while it was told that it has closed")]
     internal static partial void ClosingHandlerFailed(ILogger logger, Exception exception, string connection, EndPoint? remoteEndPoint);
 

@@ -11,6 +11,9 @@ internal sealed class Traffic
 
     internal long MessagesSent { get; set; }
 
+    /// <summary>Connections that came from another poller.</summary>
+    internal long Moves { get; set; }
+
     /// <summary>Bytes that wait to be sent, now.</summary>
     internal long QueuedBytes { get; set; }
 }

@@ -51,26 +51,36 @@ public abstract class FramedConnectionActor : ConnectionActor
     protected sealed override int OnReceived(ReadOnlySpan<byte> bytes)
     {
         int taken = 0;
-        while (!MustStopTaking)
+        try
         {
-            ReadOnlySpan<byte> rest = bytes[taken..];
-            FrameBounds frame;
-            try
+            while (!MustStopTaking)
             {
-                if (!_scanner.TryFind(rest, out frame))
+                ReadOnlySpan<byte> rest = bytes[taken..];
+                FrameBounds frame;
+                try
                 {
+                    if (!_scanner.TryFind(rest, out frame))
+                    {
+                        break;
+                    }
+                }
+                catch (Exception exception) when (exception is FrameTooLargeException or InvalidDataException)
+                {
+                    taken = bytes.Length;
+                    OnFrameError(exception);
                     break;
                 }
-            }
-            catch (Exception exception) when (exception is FrameTooLargeException or InvalidDataException)
-            {
-                OnFrameError(exception);
-                return bytes.Length;
-            }
 
-            taken += frame.Consumed;
-            CountMessage();
-            Await(OnFrame(rest.Slice(frame.Start, frame.Length)));
+                taken += frame.Consumed;
+                CountMessage();
+                Await(OnFrame(rest.Slice(frame.Start, frame.Length)));
+            }
+        }
+        catch
+        {
+            // The frame that it failed over is done with; what is behind it is the next actor's, if there is to be one.
+            Connection.KeepAfterFailure(bytes[taken..]);
+            throw;
         }
 
         return taken;

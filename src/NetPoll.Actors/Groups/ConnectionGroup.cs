@@ -25,8 +25,12 @@ public sealed class ConnectionGroup
     private readonly ActorSystem _system;
     private readonly ActorPoller[] _pollers;
 
+    // Held from the look at where members live to the last post: no connection changes its poller in between. See GroupGate.
+    private readonly Lock _stripe;
+
     // Per poller: members, those included whose join is still on its way. Raised by the publisher before the join is posted, lowered by
-    // the poller when a membership ends, so a publish after a join never finds 0 while the joiner is or will be a member.
+    // the poller when a membership ends, so a publish after a join never finds 0 while the joiner is or will be a member. A member that moves
+    // is counted over while no publisher posts.
     private readonly int[] _memberCounts;
     private long _messages;
 
@@ -41,6 +45,7 @@ public sealed class ConnectionGroup
         Name = name;
         _pollers = system.NetPoll().Homes;
         _memberCounts = new int[_pollers.Length];
+        _stripe = system.NetPoll().GroupGate.StripeOf(this);
     }
 
     /// <summary>What the group is called.</summary>
@@ -78,7 +83,6 @@ public sealed class ConnectionGroup
             return false;
         }
 
-        Interlocked.Increment(ref _memberCounts[found.Home.Poller.Index]);
         Post(found, GroupCommandKind.Join, welcome);
         return true;
     }
@@ -142,10 +146,25 @@ public sealed class ConnectionGroup
     /// <summary>A membership has ended. The member's poller.</summary>
     internal void MemberLeft(int poller) => Interlocked.Decrement(ref _memberCounts[poller]);
 
+    /// <summary>A member lives on another poller from here on. While the gate is closed.</summary>
+    internal void MemberMoves(int from, int to)
+    {
+        Interlocked.Increment(ref _memberCounts[to]);
+        Interlocked.Decrement(ref _memberCounts[from]);
+    }
+
     private void Post(Connection connection, GroupCommandKind kind, SharedPayload? payload)
     {
-        ActorPoller home = connection.Home;
-        home.Poller.Post(new GroupCommand(home, this, kind, connection, payload));
+        lock (_stripe)
+        {
+            ActorPoller home = connection.Home;
+            if (kind == GroupCommandKind.Join)
+            {
+                Interlocked.Increment(ref _memberCounts[home.Poller.Index]);
+            }
+
+            home.Poller.Post(new GroupCommand(home, this, kind, connection, payload));
+        }
     }
 
     private long Publish(SharedPayload payload, Connection? excluded, HashSet<Connection>? excludedSet)
@@ -153,13 +172,16 @@ public sealed class ConnectionGroup
         ArgumentNullException.ThrowIfNull(payload);
         Sequence++;
         ActorMetrics.Published(_system.NetPoll());
-        for (int index = 0; index < _pollers.Length; index++)
+        lock (_stripe)
         {
-            if (Volatile.Read(ref _memberCounts[index]) > 0)
+            for (int index = 0; index < _pollers.Length; index++)
             {
-                Interlocked.Increment(ref _messages);
-                ActorPoller home = _pollers[index];
-                home.Poller.Post(new GroupCommand(home, this, GroupCommandKind.Publish, excluded, payload, excludedSet));
+                if (Volatile.Read(ref _memberCounts[index]) > 0)
+                {
+                    Interlocked.Increment(ref _messages);
+                    ActorPoller home = _pollers[index];
+                    home.Poller.Post(new GroupCommand(home, this, GroupCommandKind.Publish, excluded, payload, excludedSet));
+                }
             }
         }
 

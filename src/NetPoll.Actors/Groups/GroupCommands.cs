@@ -1,3 +1,4 @@
+using NetPoll.Actors.Connections;
 using NetPoll.Actors.Pollers;
 using NetPoll.Core.Scheduling;
 
@@ -21,7 +22,7 @@ internal sealed class GroupCommands : IPollerWork
     private const int PublishesPerWalk = 16;
 
     private readonly ActorPoller _home;
-    private readonly Queue<GroupCommand> _waiting = new();
+    private readonly Queue<GroupOrder> _waiting = new();
 
     // The publishes that walk, and over whom; null while there is no walk.
     private readonly List<GroupCommand> _walking = [];
@@ -43,13 +44,41 @@ internal sealed class GroupCommands : IPollerWork
     public override string ToString() => Volatile.Read(ref _walk) is { } walk ? $"a publish to {walk.Count} members" : "commands of groups";
 
     /// <summary>Takes a command, whose turn comes behind those that were taken before.</summary>
-    internal void Take(GroupCommand command)
+    internal void Take(GroupOrder order)
     {
-        _waiting.Enqueue(command);
+        _waiting.Enqueue(order);
         if (!_isQueued)
         {
             Run();
         }
+    }
+
+    /// <summary>
+    /// A connection leaves for another poller: what was ordered of this one before, concerns it and has not been done becomes its own to do there.
+    /// While the gate is closed, so that nothing is on its way to the inbox.
+    /// </summary>
+    /// <returns>In order; null for nothing.</returns>
+    internal List<GroupCommand>? TakeAlong(Connection connection, ActorPoller target)
+    {
+        HashSet<ConnectionGroup> groups = [];
+        for (GroupMembership? membership = connection.Memberships; membership is not null; membership = membership.Next)
+        {
+            groups.Add(membership.Group);
+        }
+
+        Parting parting = new(connection, target, groups);
+        if (_walk is not null && GroupTable.Find(_walking[0].Group, connection) is { } walked && !_walk.WasVisited(walked))
+        {
+            _walking.ForEach(parting.Take);
+        }
+
+        foreach (GroupOrder order in _waiting)
+        {
+            parting.Take(order);
+        }
+
+        _home.Poller.VisitQueued(parting, static (work, parting) => parting.Take(work));
+        return parting.Taken;
     }
 
     private void Run()
@@ -91,17 +120,17 @@ internal sealed class GroupCommands : IPollerWork
         }
     }
 
-    private void Begin(GroupCommand command)
+    private void Begin(GroupOrder order)
     {
-        if (command.Kind != GroupCommandKind.Publish)
+        if (order is not GroupCommand { Kind: GroupCommandKind.Publish } command)
         {
             try
             {
-                command.Apply();
+                order.Apply();
             }
             finally
             {
-                command.GiveUp();
+                order.GiveUp();
             }
 
             return;
@@ -109,11 +138,12 @@ internal sealed class GroupCommands : IPollerWork
 
         _walking.Add(command);
         while (_walking.Count < PublishesPerWalk
-            && _waiting.TryPeek(out GroupCommand? next)
-            && next.Kind == GroupCommandKind.Publish
+            && _waiting.TryPeek(out GroupOrder? behind)
+            && behind is GroupCommand { Kind: GroupCommandKind.Publish } next
             && ReferenceEquals(next.Group, command.Group))
         {
-            _walking.Add(_waiting.Dequeue());
+            _ = _waiting.Dequeue();
+            _walking.Add(next);
         }
 
         _walk = _home.Groups.Walk(command.Group);
@@ -128,5 +158,19 @@ internal sealed class GroupCommands : IPollerWork
         _walk = null;
         _walking.ForEach(static publish => publish.GiveUp());
         _walking.Clear();
+    }
+
+    /// <summary>Collects what a connection that leaves takes along.</summary>
+    private sealed class Parting(Connection connection, ActorPoller target, HashSet<ConnectionGroup> groups)
+    {
+        internal List<GroupCommand>? Taken { get; private set; }
+
+        internal void Take(IPollerWork work)
+        {
+            if (work is GroupCommand command && command.TakeAlong(connection, target, groups) is { } taken)
+            {
+                (Taken ??= []).Add(taken);
+            }
+        }
     }
 }

@@ -55,6 +55,9 @@ internal sealed class GroupMembers
         return false;
     }
 
+    /// <summary>Whether the walk that goes on has been with a member.</summary>
+    internal bool WasVisited(GroupMembership member) => member.Index < _visited;
+
     private void Move(int from, int to)
     {
         GroupMembership moved = _members[from];

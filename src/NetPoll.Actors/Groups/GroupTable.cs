@@ -8,6 +8,18 @@ internal sealed class GroupTable
 {
     private readonly Dictionary<ConnectionGroup, GroupMembers> _members = [];
 
+    /// <summary>That the connection belongs to the group; null when it does not. The poller's thread of the connection.</summary>
+    internal static GroupMembership? Find(ConnectionGroup group, Connection connection)
+    {
+        GroupMembership? membership = connection.Memberships;
+        while (membership is not null && !ReferenceEquals(membership.Group, group))
+        {
+            membership = membership.Next;
+        }
+
+        return membership;
+    }
+
     /// <summary>Adds a member.</summary>
     /// <returns>False when it is one already.</returns>
     internal bool Add(ConnectionGroup group, Connection connection)
@@ -65,19 +77,29 @@ internal sealed class GroupTable
         }
     }
 
-    /// <summary>Begins a walk over the members of a group that live here; null when there are none. One walk at a time.</summary>
-    internal GroupMembers? Walk(ConnectionGroup group) => _members.GetValueOrDefault(group);
+    /// <summary>The connection leaves for another poller: its groups' members live there from here on. It keeps its list, for <see cref="Arrive"/>.</summary>
+    internal void Leave(Connection connection, int target)
+    {
+        for (GroupMembership? membership = connection.Memberships; membership is not null; membership = membership.Next)
+        {
+            Forget(membership);
+            membership.Group.MemberMoves(connection.Home.Poller.Index, target);
+        }
+    }
 
-    private static GroupMembership? Find(ConnectionGroup group, Connection connection)
+    /// <summary>The connection has come from another poller, with its groups.</summary>
+    internal void Arrive(Connection connection)
     {
         GroupMembership? membership = connection.Memberships;
-        while (membership is not null && !ReferenceEquals(membership.Group, group))
+        connection.Memberships = null;
+        for (; membership is not null; membership = membership.Next)
         {
-            membership = membership.Next;
+            _ = Add(membership.Group, connection);
         }
-
-        return membership;
     }
+
+    /// <summary>Begins a walk over the members of a group that live here; null when there are none. One walk at a time.</summary>
+    internal GroupMembers? Walk(ConnectionGroup group) => _members.GetValueOrDefault(group);
 
     private void Forget(GroupMembership membership)
     {

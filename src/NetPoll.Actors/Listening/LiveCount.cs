@@ -6,9 +6,9 @@ internal sealed class LiveCount
     private long _live;
     // Word     how many are alive.
     // Writers  any thread: up by CAS, so that the last place is given once; down by decrement.
-    // Readers  whoever waits for none: he publishes his source by exchange, then reads.
+    // Readers  whoever waits for none: he publishes a source by CAS, his own or the one that is there, then reads.
     // Race     the last one ends while somebody begins to wait.
-    // Order    end: decrement, then read the source. wait: exchange the source in, then read this. Both are full fences between the two, so
+    // Order    end: decrement, then read the source. wait: CAS the source in, then read this. Both are full fences between the two, so
     //          at least one sees the other.
     // Proof    LiveCountTests.
 
@@ -44,11 +44,20 @@ internal sealed class LiveCount
         }
     }
 
-    /// <summary>Completes when none is alive. One waits at a time; a later one replaces an earlier one.</summary>
+    /// <summary>Completes when none is alive.</summary>
     internal Task WhenNoneAsync()
     {
-        TaskCompletionSource none = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        Interlocked.Exchange(ref _none, none);
+        // One source for all who wait at the same time.
+        TaskCompletionSource fresh = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        TaskCompletionSource none;
+        TaskCompletionSource? seen;
+        do
+        {
+            seen = Volatile.Read(ref _none);
+            none = seen is { Task.IsCompleted: false } ? seen : fresh;
+        }
+        while (!ReferenceEquals(Interlocked.CompareExchange(ref _none, none, seen), seen));
+
         if (Live == 0)
         {
             none.TrySetResult();

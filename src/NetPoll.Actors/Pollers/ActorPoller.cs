@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using NetPoll.Actors.Connections;
 using NetPoll.Actors.Diagnostics;
 using NetPoll.Actors.Groups;
+using NetPoll.Actors.Listening;
 using NetPoll.Core;
 using NetPoll.Core.Scheduling;
 using Proto;
@@ -83,6 +84,9 @@ internal sealed class ActorPoller : IPollerWork
     /// <summary>Descriptors that it watches, and connections on their way to it. Any thread; a moment old.</summary>
     internal int Load => Poller.Monitored + Volatile.Read(ref _onTheirWay);
 
+    /// <summary>Connections that are on their way here from other pollers. Any thread.</summary>
+    internal LiveCount Arrivals { get; } = new();
+
     /// <summary>Whether it takes no new connections, for good. Any thread.</summary>
     internal bool IsDraining => Volatile.Read(ref _isDraining);
 
@@ -95,6 +99,10 @@ internal sealed class ActorPoller : IPollerWork
     {
         Volatile.Write(ref _isDraining, true);
         await Extension.StopAcceptingOnAsync(this);
+
+        // Marked first, waited for second: from here on no connection leaves for here.
+        Interlocked.MemoryBarrier();
+        await Arrivals.WhenNoneAsync();
         foreach (Connection connection in Connections.ToArray())
         {
             connection.RequestShutdown();

@@ -85,7 +85,7 @@ internal sealed class MailboxContext : SynchronizationContext
         public void Run()
         {
             ActorPoller home = _context._mailbox.Home;
-            if (!home.Poller.IsCurrent)
+            if (!_context._mailbox.IsHere)
             {
                 home.Poller.Post(this);
                 return;

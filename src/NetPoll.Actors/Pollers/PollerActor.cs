@@ -14,9 +14,6 @@ internal sealed class PollerActor : IActor
 
     internal PollerActor(ActorPoller home) => _home = home;
 
-    /// <summary>What becomes of a connection whose handler threw. One object for all: a guardian is made per strategy object.</summary>
-    internal static ISupervisorStrategy Strategy { get; } = new OneForOneStrategy(static (_, _) => SupervisorDirective.Stop, 0, null);
-
     /// <inheritdoc/>
     public Task ReceiveAsync(IContext context)
     {

@@ -18,6 +18,9 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     private const int Idle = 0;
     private const int Busy = 1 << 30;
 
+    // A signal that no turn takes.
+    private const int LeaveRequested = 1 << 29;
+
     private readonly int _throughput;
     private MailboxQueue _system;
     private MailboxQueue _user;
@@ -25,11 +28,22 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     // A moment old for whoever reads it.
     private int _userCount;
     private IMessageInvoker? _invoker;
+
     private ActorPoller _home;
+    // Word     the poller on whose thread the turns run.
+    // Writers  a mailbox that is nothing but a mailbox: any thread. One that owns more than its queues (a connection: descriptor, timers, a
+    //          place in lists) is moved by whoever holds Busy, on the thread of the poller that is written here, between turns, as its last
+    //          act; what receives it at the other poller is queued there by that act. So a thread that finds its own poller here owns the
+    //          mailbox, one that finds another owns nothing, and at every moment there is one owner. Until it has been received nothing
+    //          may touch it there either (IsHere).
+    // Race     what was queued or posted for the mailbox at the old poller, and what reaches the new one before the mailbox does.
+    // Order    messages and signals lie in the words below, which do not move; whoever finds Busy leaves them there, and the first turn at
+    //          the new poller takes them in the order in which they were posted. All other work looks here when it runs, and follows.
+    // Proof    PollerMailboxTests, MovingTests.
 
     // Busy until Start, so that what is posted before waits.
     private int _status = Busy;
-    // Word     Busy (queued at the poller, running, or parked), and the signals that no turn has taken yet.
+    // Word     Busy (queued at the poller, running, parked, or on its way to another poller), and the signals that no turn has taken yet.
     // Writers  any thread, by Or: its bits and Busy; whoever finds it not busy queues the mailbox. The poller's ready list, by CAS from 0:
     //          then the turn runs at once, with signals that never were in the word. The turn: takes the bits by And; ends by CAS.
     // Race     a message or a signal that arrives while a turn ends.
@@ -64,10 +78,14 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     /// <summary>The poller on whose thread the turns run.</summary>
     internal ActorPoller Home => Volatile.Read(ref _home);
 
+    /// <summary>Whether the caller's thread may touch what the mailbox owns; if not, work for it follows it. Any thread.</summary>
+    internal virtual bool IsHere => Home.Poller.IsCurrent;
+
     /// <summary>What brings code back to the mailbox's poller. The turn only.</summary>
     internal MailboxContext Context => _context ??= new MailboxContext(this);
 
-    private bool IsSuspended => _context is { SuspendedAs: not null };
+    /// <summary>Whether a failure waits for its supervisor. The turn, or who holds it.</summary>
+    protected bool IsSuspended => _context is { SuspendedAs: not null };
 
     // Raised by others and in the word, or by a turn for itself.
     private bool HasSignals => _ownSignals != 0 || Volatile.Read(ref _status) != Busy;
@@ -124,20 +142,20 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     void IPollerWork.Run()
     {
         ActorPoller home = Home;
-        if (home.Poller.IsCurrent)
-        {
-            RunTurn(home);
-        }
-        else
+        if (!home.Poller.IsCurrent)
         {
             home.Poller.Post(this);
+        }
+        else if ((Volatile.Read(ref _status) & LeaveRequested) == 0 || !TryLeave(home))
+        {
+            RunTurn(home);
         }
     }
 
     /// <summary>The actor's PID and type, for the one who asks what held a thread.</summary>
     public override string ToString() => _invoker is IInfoContext context ? $"{context.Self.Id} ({NameOf(context.Actor)})" : GetType().Name;
 
-    /// <summary>From its next turn on the mailbox runs on another poller. Any thread.</summary>
+    /// <summary>From its next turn on the mailbox runs on another poller. Who may: see the word.</summary>
     internal void MoveTo(ActorPoller home) => Volatile.Write(ref _home, home);
 
     /// <summary>Parks a handler's unfinished task: until it ends nothing else is taken. From inside a turn only.</summary>
@@ -189,11 +207,21 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
         _ownSignals = 0;
         if (Volatile.Read(ref _status) != Busy)
         {
-            signals |= Interlocked.And(ref _status, Busy) & ~Busy;
+            signals |= Interlocked.And(ref _status, Busy | LeaveRequested) & ~(Busy | LeaveRequested);
         }
 
         return signals;
     }
+
+    /// <summary>Before its next turns <see cref="TryLeave"/> is asked, until <see cref="StayHere"/>. Any thread.</summary>
+    protected void RequestLeave() => Signal(LeaveRequested);
+
+    /// <summary>It need not be asked any more. Whoever holds the turn.</summary>
+    protected void StayHere() => Interlocked.And(ref _status, ~LeaveRequested);
+
+    /// <summary>The moment to leave for another poller: on the present one's thread, between turns, and no turn can begin.</summary>
+    /// <returns>True: it has left, and the caller touches it no more. False: the turn comes.</returns>
+    protected virtual bool TryLeave(ActorPoller home) => false;
 
     /// <summary>Raises signals from inside a turn, for the next one.</summary>
     protected void SignalNextTurn(int signals) => _ownSignals |= signals;

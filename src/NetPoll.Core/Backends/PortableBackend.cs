@@ -60,7 +60,7 @@ internal sealed class PortableBackend : IPollBackend
 
     public IoResult Close(PollableSocket socket, PollToken token)
     {
-        ((PortableHandle)socket).Detach();
+        ((PortableHandle)socket).Detach(this);
         return IoResult.Success;
     }
 

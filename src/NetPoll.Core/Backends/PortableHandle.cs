@@ -63,16 +63,22 @@ internal abstract class PortableHandle : PollableSocket
 
     internal override void SetRemoteEndPoint(IPEndPoint endPoint) => _remote = endPoint;
 
-    /// <summary>Sits down at a backend. News of before are told again.</summary>
+    /// <summary>Sits down at a backend, and so leaves the one where it sat. News of before are told again.</summary>
     internal void Attach(PortableWatch watch)
     {
         // Published before the look at what is there already: a completion that comes in between finds one or the other.
-        Interlocked.Exchange(ref _watch, watch);
+        Interlocked.Exchange(ref _watch, watch)?.Close();
         watch.Report(PendingNews());
     }
 
-    /// <summary>Leaves the backend.</summary>
-    internal void Detach() => Interlocked.Exchange(ref _watch, null)?.Close();
+    /// <summary>Leaves the backend; harmless when it has sat down at another one meanwhile.</summary>
+    internal void Detach(PortableBackend backend)
+    {
+        if (Watch is { } watch && watch.IsAt(backend) && ReferenceEquals(Interlocked.CompareExchange(ref _watch, null, watch), watch))
+        {
+            watch.Close();
+        }
+    }
 
     /// <summary>Asks for the next readiness of a direction. Any thread.</summary>
     internal abstract void Arm(PollMode mode);

@@ -41,6 +41,8 @@ internal sealed class PortableWatch
     /// <summary>Whether the socket left the backend: nothing is told any more. Any thread.</summary>
     internal bool IsClosed => Volatile.Read(ref _isClosed);
 
+    internal bool IsAt(PortableBackend backend) => ReferenceEquals(_backend, backend);
+
     internal void Close() => Volatile.Write(ref _isClosed, true);
 
     /// <summary>Adds news, and wakes the poller. Any thread; allocates nothing.</summary>

@@ -36,5 +36,12 @@ internal readonly struct PollerClock
         }
     }
 
+    /// <summary>What a moment of this clock has to be moved by to be the same one on another clock of the same provider, in nanoseconds.</summary>
+    internal long ShiftTo(in PollerClock other)
+    {
+        long apart = _origin - other._origin;
+        return _multiplier != 0 ? apart * _multiplier : (long)((Int128)apart * NanosecondsPerSecond / _provider.TimestampFrequency);
+    }
+
     internal long UtcTicks => _provider.GetUtcNow().UtcTicks;
 }

@@ -55,6 +55,15 @@ internal sealed partial class PollDescriptor
         }
     }
 
+    /// <summary>A direction's deadline: 0 for none, below 0 for past, else nanoseconds of the poller's clock.</summary>
+    internal long DeadlineOf(PollMode mode)
+    {
+        using (_gate.Enter())
+        {
+            return _deadlines?[mode] ?? 0;
+        }
+    }
+
     /// <summary>Puts the node where the deadlines want it. The poller's thread.</summary>
     internal void SyncWheel()
     {

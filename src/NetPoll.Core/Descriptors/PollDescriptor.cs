@@ -88,6 +88,9 @@ internal sealed partial class PollDescriptor
     /// </summary>
     internal bool MayReadShort => Volatile.Read(ref _mayReadShort);
 
+    /// <summary>What was seen of the socket elsewhere: from here on a short read proves nothing.</summary>
+    internal void ReadsShort() => Volatile.Write(ref _mayReadShort, true);
+
     internal bool HasReader => _read.HasWaiter;
 
     internal bool HasWriter => _write.HasWaiter;

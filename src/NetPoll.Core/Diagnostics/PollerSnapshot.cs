@@ -42,4 +42,7 @@ public sealed record PollerSnapshot(
 {
     /// <summary>The core that the thread is confined to by <see cref="PollerOptions.PinToCores"/>; null while it is free.</summary>
     public int? Core { get; init; }
+
+    /// <summary>How long the poller has done anything but wait since the start, spinning not counted: two snapshots tell its busy share.</summary>
+    public TimeSpan Busy { get; init; }
 }

@@ -31,6 +31,15 @@ internal sealed class RunQueue
         _count++;
     }
 
+    /// <summary>Shows everything that is queued, in order; nothing is taken out.</summary>
+    internal void Visit<TState>(TState state, Action<IPollerWork, TState> look)
+    {
+        for (IPollerWork? work = _head; work is not null; work = work.Next)
+        {
+            look(work, state);
+        }
+    }
+
     internal bool TryDequeue([NotNullWhen(true)] out IPollerWork? work)
     {
         work = _head;

@@ -131,6 +131,20 @@ public sealed class ActorMetricsTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Moves_are_counted_where_they_end()
+    {
+        ConnectionScript script = new();
+        (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(await _server.ListenAsync(script), script);
+        using Peer _ = peer;
+        int there = 1 - connection.Poller.Index;
+        await _server.Ask<ConnectionMoved>(connection.Pid, new MoveConnection(_server.NetPoll.Pollers[there]));
+        Observe();
+
+        Assert.Equal((1, "{connection}"), Sum("netpoll.connection.moves", "netpoll.poller", $"poller-{there}"));
+        Assert.Equal((0, "{connection}"), Sum("netpoll.connection.moves", "netpoll.poller", $"poller-{1 - there}"));
+    }
+
+    [Fact]
     public async Task Waiting_output_is_counted_as_long_as_it_waits()
     {
         ConnectionScript script = new();

@@ -30,6 +30,8 @@ internal sealed class ConnectionScript
 
     public Action<ScriptedConnection, DroppedOutput>? OutputDropped { get; set; }
 
+    public Action<ScriptedConnection>? Moved { get; set; }
+
     public Action<ScriptedConnection>? Closed { get; set; }
 
     /// <summary>Sends back what comes.</summary>
@@ -147,6 +149,8 @@ internal sealed class ScriptedConnection : ConnectionActor
     public new void Close(CloseReason reason) => base.Close(reason);
 
     public new void Abort() => base.Abort();
+
+    public new bool MoveTo(PID poller) => base.MoveTo(poller);
 
     public new void SetReadDeadline(Deadline deadline) => base.SetReadDeadline(deadline);
 
@@ -271,6 +275,13 @@ internal sealed class ScriptedConnection : ConnectionActor
     {
         Note(dropped);
         _script.OutputDropped?.Invoke(this, dropped);
+    }
+
+    protected override void OnMoved()
+    {
+        Poller = Core.Poller.Current!;
+        Note("moved");
+        _script.Moved?.Invoke(this);
     }
 
     protected override void OnShutdown()
