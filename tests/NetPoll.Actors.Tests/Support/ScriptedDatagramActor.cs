@@ -1,0 +1,128 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using NetPoll.Core;
+using NetPoll.Tests;
+using Proto;
+
+namespace NetPoll.Actors.Tests.Support;
+
+/// <summary>What the actors of one datagram socket are to do, and what they were told, one line for each call.</summary>
+internal sealed class DatagramScript
+{
+    private readonly ConcurrentQueue<string> _told = new();
+
+    public Action<ScriptedDatagramActor>? Bound { get; set; }
+
+    public Action<ScriptedDatagramActor, ReceivedDatagram, string>? Datagram { get; set; }
+
+    public Func<ScriptedDatagramActor, object, Task>? Message { get; set; }
+
+    public Action<ScriptedDatagramActor>? AtStop { get; set; }
+
+    public Action<ScriptedDatagramActor>? AtRefusal { get; set; }
+
+    public string[] Told => [.. _told];
+
+    public static DatagramScript Echo() => new() { Datagram = static (self, datagram, text) => self.Say(text, datagram.From) };
+
+    public void Note(string what) => _told.Enqueue(what);
+
+    public Task Hears(params string[] lines) => Eventually.Equal("what the actor was told", string.Join('|', lines), () => string.Join('|', Told));
+}
+
+/// <summary>Does what its script says. Its poller's thread only, but for what has come through <see cref="DatagramScript"/>.</summary>
+internal sealed class ScriptedDatagramActor(DatagramScript script) : DatagramActor
+{
+    public IContext Self => Context;
+
+    public IPEndPoint Local => LocalEndPoint;
+
+    public int Queued => QueuedDatagrams;
+
+    public void Say(string text, DatagramAddress to = default) => Send(Encoding.UTF8.GetBytes(text), to);
+
+    public void Suspend() => SuspendReading();
+
+    public void Resume() => ResumeReading();
+
+    public void Want(long count) => Demand(count);
+
+    public void End() => Close();
+
+    protected override void OnBound()
+    {
+        script.Note("bound");
+        script.Bound?.Invoke(this);
+    }
+
+    protected override void OnDatagram(ReceivedDatagram datagram, ReadOnlySpan<byte> bytes)
+    {
+        string text = Encoding.UTF8.GetString(bytes);
+        script.Note(datagram.IsTruncated ? $"{text}..." : text);
+        script.Datagram?.Invoke(this, datagram, text);
+    }
+
+    protected override Task OnMessage(object message)
+    {
+        if (message is Action<ScriptedDatagramActor> action)
+        {
+            action(this);
+            return Task.CompletedTask;
+        }
+
+        return script.Message?.Invoke(this, message) ?? Task.CompletedTask;
+    }
+
+    protected override void OnRefused(SocketError reason)
+    {
+        script.Note($"refused: {reason}");
+        script.AtRefusal?.Invoke(this);
+    }
+
+    protected override void OnSendFailed(DatagramAddress peer, SocketError reason) => script.Note($"failed: {peer} {reason}");
+
+    protected override void OnDropped(long count) => script.Note($"dropped: {count}");
+
+    protected override void OnStopping()
+    {
+        script.Note("stopping");
+        script.AtStop?.Invoke(this);
+    }
+}
+
+/// <summary>The other side: a UDP socket of .NET's own.</summary>
+internal sealed class DatagramPeer : IDisposable
+{
+    public DatagramPeer(IPAddress? address = null)
+    {
+        Socket = new Socket((address ?? IPAddress.Loopback).AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        Socket.Bind(new IPEndPoint(address ?? IPAddress.Loopback, 0));
+    }
+
+    public Socket Socket { get; }
+
+    public IPEndPoint EndPoint => (IPEndPoint)Socket.LocalEndPoint!;
+
+    public DatagramAddress Address => new(EndPoint);
+
+    /// <summary>An address of this machine where nobody listens.</summary>
+    public static IPEndPoint Nobody()
+    {
+        using DatagramPeer peer = new();
+        return peer.EndPoint;
+    }
+
+    public void Say(string text, EndPoint to) => Socket.SendTo(Encoding.UTF8.GetBytes(text), to);
+
+    /// <summary>The next datagram's text.</summary>
+    public async Task<string> Hears()
+    {
+        byte[] buffer = new byte[65_536];
+        SocketReceiveFromResult received = await Socket.ReceiveFromAsync(buffer, SocketFlags.None, new IPEndPoint(EndPoint.Address, 0)).AsTask().Soon();
+        return Encoding.UTF8.GetString(buffer, 0, received.ReceivedBytes);
+    }
+
+    public void Dispose() => Socket.Dispose();
+}
