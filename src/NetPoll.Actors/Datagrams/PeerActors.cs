@@ -168,7 +168,9 @@ internal sealed class PeerActors : DatagramActor, ISupervisorStrategy
     {
         _peers.Remove(peer);
         Port.CountPeers(_peers.Count);
-        Context.Stop(peer.Pid);
+
+        // Behind the datagrams that wait for it.
+        Context.Poison(peer.Pid);
     }
 
     // The node only reminds: who was heard since then is looked up when it comes.

