@@ -12,16 +12,22 @@ while (true)
     connection.Poller.Post(() => _ = EchoAsync(connection));
 }
 
-// Runs on the connection's poller from the first line to the last: every await comes back there.
+// Runs on the connection's poller from the first line to the last: every await comes back there. The buffer grows with what comes: thousands of
+// large ones would lie a page apart, and share few places in the caches.
 static async Task EchoAsync(NetConnection connection)
 {
-    byte[] buffer = new byte[64 * 1024];
+    const int Largest = 64 * 1024;
+    byte[] buffer = new byte[1024];
     try
     {
         int count;
         while ((count = await connection.ReadAsync(buffer)) > 0)
         {
             await connection.WriteAsync(buffer.AsMemory(0, count));
+            if (count == buffer.Length && count < Largest)
+            {
+                buffer = new byte[Largest];
+            }
         }
     }
     catch (IOException)

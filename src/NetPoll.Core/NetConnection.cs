@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using System.Net;
+using System.Runtime.InteropServices;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Diagnostics;
 using NetPoll.Core.Sockets;
@@ -12,7 +13,7 @@ namespace NetPoll.Core;
 /// time; others queue. A waiting operation holds no thread, and keeps the connection alive; one that is forgotten and waits for nothing is
 /// closed when it is collected, and that is reported. Go: <c>net.TCPConn</c>.
 /// </remarks>
-public sealed class NetConnection : IAsyncDisposable, IDisposable
+public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
 {
     private readonly NetFd _fd;
 
@@ -50,6 +51,35 @@ public sealed class NetConnection : IAsyncDisposable, IDisposable
     }
 
     internal NetFd Fd => _fd;
+
+    /// <inheritdoc/>
+    bool IByteStream.CanRead => true;
+
+    /// <inheritdoc/>
+    bool IByteStream.CanWrite => true;
+
+    /// <inheritdoc/>
+    bool IByteStream.CanTimeout => true;
+
+    /// <summary>Takes over a connected TCP or Unix domain socket that somebody else has made.</summary>
+    /// <param name="handle">
+    /// The connection's from here on: its open file gets another number, close-on-exec, and is made non-blocking, and the handle is disposed.
+    /// After an <see cref="ArgumentException"/> it still is the caller's. Of .NET's own sockets only one on which nobody waits, see the guide.
+    /// </param>
+    /// <param name="group">Where it lives; null for the default group.</param>
+    /// <exception cref="ArgumentException">The handle is closed, or is no such socket; the message names it and tells what it is.</exception>
+    /// <exception cref="IOException">The system refuses; the socket is closed.</exception>
+    /// <exception cref="PlatformNotSupportedException">The backend adopts no sockets.</exception>
+    /// <remarks>Go: <c>net.FileConn</c>, which leaves the file to its caller.</remarks>
+    public static NetConnection Adopt(SafeHandle handle, PollerGroup? group = null)
+    {
+        ArgumentNullException.ThrowIfNull(handle);
+        group ??= PollerGroup.Default;
+        group.Start();
+        NetFd fd = NetFd.OpenOrClose(group.Choose(), group.Platform.AdoptSocket(handle, PollKind.Socket));
+        _ = fd.SetOption(SocketSetting.NoDelay, 1);
+        return new NetConnection(fd);
+    }
 
     /// <summary>Reads what is there, or waits until something is.</summary>
     /// <param name="buffer">Not touched after the task has completed. An empty one completes at once.</param>

@@ -1,25 +1,46 @@
 namespace NetPoll.Core;
 
-/// <summary>A connection as a stream, so that <c>SslStream</c> and <c>StreamReader</c> work on it.</summary>
+/// <summary>What a stream can be made of.</summary>
+internal interface IByteStream : IAsyncDisposable, IDisposable
+{
+    bool CanRead { get; }
+
+    bool CanWrite { get; }
+
+    bool CanTimeout { get; }
+
+    ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken);
+
+    ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken);
+
+    /// <summary>Waits until a read will not wait.</summary>
+    ValueTask WaitReadableAsync(CancellationToken cancellationToken);
+
+    void SetReadDeadline(Deadline deadline);
+
+    void SetWriteDeadline(Deadline deadline);
+}
+
+/// <summary>A connection or a descriptor as a stream, so that <c>SslStream</c> and <c>StreamReader</c> work on it.</summary>
 /// <remarks>
 /// A read into an empty buffer waits until something is there, as .NET's own network stream does. The timeouts are deadlines that are set
 /// anew for each operation. The blocking forms must not be used on a poller's thread.
 /// </remarks>
 internal sealed class NetConnectionStream : Stream
 {
-    private readonly NetConnection _connection;
+    private readonly IByteStream _connection;
     private int _readTimeout = Timeout.Infinite;
     private int _writeTimeout = Timeout.Infinite;
 
-    internal NetConnectionStream(NetConnection connection) => _connection = connection;
+    internal NetConnectionStream(IByteStream connection) => _connection = connection;
 
-    public override bool CanRead => true;
+    public override bool CanRead => _connection.CanRead;
 
-    public override bool CanWrite => true;
+    public override bool CanWrite => _connection.CanWrite;
 
     public override bool CanSeek => false;
 
-    public override bool CanTimeout => true;
+    public override bool CanTimeout => _connection.CanTimeout;
 
     public override int ReadTimeout
     {
@@ -52,12 +73,12 @@ internal sealed class NetConnectionStream : Stream
         }
     }
 
-    public override long Length => throw new NotSupportedException("A connection has no length.");
+    public override long Length => throw new NotSupportedException("This stream has no length.");
 
     public override long Position
     {
-        get => throw new NotSupportedException("A connection has no position.");
-        set => throw new NotSupportedException("A connection has no position.");
+        get => throw new NotSupportedException("This stream has no position.");
+        set => throw new NotSupportedException("This stream has no position.");
     }
 
     public override void Flush()
@@ -105,9 +126,9 @@ internal sealed class NetConnectionStream : Stream
         WriteAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
     }
 
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException("A connection cannot seek.");
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException("This stream cannot seek.");
 
-    public override void SetLength(long value) => throw new NotSupportedException("A connection has no length.");
+    public override void SetLength(long value) => throw new NotSupportedException("This stream has no length.");
 
     public override async ValueTask DisposeAsync()
     {

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Diagnostics;
 using NetPoll.Core.Sockets;
@@ -64,6 +65,25 @@ public sealed class NetDatagramSocket : IAsyncDisposable, IDisposable
     {
         ArgumentNullException.ThrowIfNull(remote);
         return Open(local, remote, group, shareAddress: false);
+    }
+
+    /// <summary>Takes over a UDP socket that somebody else has made, as one of <see cref="SocketActivation"/>.</summary>
+    /// <param name="handle">
+    /// The socket's from here on: its open file gets another number, close-on-exec, and is made non-blocking, and the handle is disposed. After
+    /// an <see cref="ArgumentException"/> it still is the caller's.
+    /// </param>
+    /// <param name="group">Where it lives; null for the default group.</param>
+    /// <exception cref="ArgumentException">The handle is closed, or is no UDP socket; the message tells what it is.</exception>
+    /// <exception cref="IOException">The system refuses; the socket is closed.</exception>
+    /// <exception cref="PlatformNotSupportedException">The backend adopts no sockets.</exception>
+    /// <remarks>Go: <c>net.FilePacketConn</c>, which leaves the file to its caller.</remarks>
+    public static NetDatagramSocket Adopt(SafeHandle handle, PollerGroup? group = null)
+    {
+        ArgumentNullException.ThrowIfNull(handle);
+        group ??= PollerGroup.Default;
+        group.Start();
+        PollableSocket socket = group.Platform.AdoptSocket(handle, PollKind.Datagram);
+        return new NetDatagramSocket(NetFd.OpenOrClose(group.Choose(), socket), (IDatagramSocket)socket);
     }
 
     /// <summary>Takes a datagram out of the queue, or waits for one.</summary>

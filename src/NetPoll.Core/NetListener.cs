@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Diagnostics;
 using NetPoll.Core.Sockets;
@@ -42,10 +43,11 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
 
     /// <summary>Begins to listen. On <see cref="IPAddress.IPv6Any"/> it accepts IPv4 as well.</summary>
     /// <param name="endPoint">
-    /// An <see cref="IPEndPoint"/>, whose port 0 lets the system choose; or a <see cref="UnixDomainSocketEndPoint"/>, a path or an abstract name.
+    /// An <see cref="IPEndPoint"/>, whose port 0 lets the system choose; or a <see cref="UnixDomainSocketEndPoint"/>, a path or an abstract name; or a
+    /// <see cref="HandleEndPoint"/>, for which see <see cref="Adopt(SafeHandle, PollerGroup?)"/>.
     /// </param>
     /// <param name="group">Where the listener and its connections live; null for the default group.</param>
-    /// <param name="backlog">How many connections may wait to be accepted, 1 or more.</param>
+    /// <param name="backlog">How many connections may wait to be accepted, 1 or more. A socket that listens already keeps what it has.</param>
     /// <remarks>
     /// A path at which a socket was left behind, on which nobody listens, is replaced; anything else there is left alone and is an error. While
     /// it is looked at, the folder is locked (flock) against others who do the same. Closing the listener removes the path if it still is this
@@ -74,6 +76,25 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
         return result.IsSuccess ? new NetListener(fd!, group) : throw OperationOutcome.From(result).ToException("listen on", endPoint);
     }
 
+    /// <summary>Takes over a socket that listens already, as one of <see cref="SocketActivation"/>.</summary>
+    /// <param name="handle">
+    /// The listener's from here on: its open file gets another number, close-on-exec, and is made non-blocking, and the handle is disposed.
+    /// After an <see cref="ArgumentException"/> it still is the caller's.
+    /// </param>
+    /// <param name="group">Where the listener and its connections live; null for the default group.</param>
+    /// <exception cref="ArgumentException">The handle is closed, or is no TCP or Unix domain socket that listens; the message tells what it is.</exception>
+    /// <exception cref="IOException">The system refuses; the socket is closed.</exception>
+    /// <exception cref="PlatformNotSupportedException">The backend adopts no sockets.</exception>
+    /// <remarks>
+    /// Closing it removes no path: who bound the socket does that. While another process has the socket open, connections wait in its queue
+    /// after the close. Go: <c>net.FileListener</c>, which leaves the file to its caller.
+    /// </remarks>
+    public static NetListener Adopt(SafeHandle handle, PollerGroup? group = null)
+    {
+        ArgumentNullException.ThrowIfNull(handle);
+        return Listen(new HandleEndPoint(handle), group);
+    }
+
     /// <summary>Waits for a connection.</summary>
     /// <param name="cancellationToken">Ends this wait; queued connections stay queued.</param>
     /// <remarks>
@@ -91,7 +112,7 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
         while (true)
         {
             AcceptResult accepted = await _fd.AcceptAsync(cancellationToken);
-            OperationOutcome outcome = Adopt(accepted, out NetConnection? connection);
+            OperationOutcome outcome = TakeIn(accepted, out NetConnection? connection);
             if (connection is not null)
             {
                 return connection;
@@ -116,7 +137,7 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
     /// <inheritdoc cref="AcceptAsync" path="/exception[@cref='T:System.ObjectDisposedException']"/>
     public bool TryAccept(out NetConnection? connection)
     {
-        OperationOutcome outcome = Adopt(_fd.TryAccept(), out connection);
+        OperationOutcome outcome = TakeIn(_fd.TryAccept(), out connection);
         return connection is not null || (outcome.Io.WouldBlock && outcome.Poll == PollResult.Ready
             ? false
             : throw outcome.ToException("accept on", LocalEndPoint));
@@ -136,7 +157,7 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
         while (count < batch.Length)
         {
 #pragma warning disable CA2000 // The caller's, once it is in the batch.
-            _ = Adopt(_fd.TryAccept(), out NetConnection? connection);
+            _ = TakeIn(_fd.TryAccept(), out NetConnection? connection);
 #pragma warning restore CA2000
             if (connection is null)
             {
@@ -194,7 +215,7 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
     }
 
     // Gives an accepted socket its poller; on failure the new socket is given up, never the listener.
-    private OperationOutcome Adopt(AcceptResult accepted, out NetConnection? connection)
+    private OperationOutcome TakeIn(AcceptResult accepted, out NetConnection? connection)
     {
         connection = null;
         if (!accepted.Outcome.IsSuccess)

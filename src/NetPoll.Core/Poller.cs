@@ -553,8 +553,9 @@ public sealed partial class Poller
                 continue;
             }
 
-            // A refusal that a datagram socket reports is one operation's error, and the socket goes on.
-            descriptor.SetEventError((happened.Flags & PollEventFlags.ErrorOnly) != 0 && descriptor.Kind != PollKind.Datagram, sequence);
+            // A refusal that a datagram socket reports is one operation's error, and the socket goes on; of a pipe it says that nobody reads it.
+            descriptor.SetEventError(
+                (happened.Flags & PollEventFlags.ErrorOnly) != 0 && descriptor.Kind is not (PollKind.Datagram or PollKind.Pipe), sequence);
             descriptor.OnReady(happened.Flags, _ready);
         }
 

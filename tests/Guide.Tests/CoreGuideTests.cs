@@ -61,6 +61,27 @@ public sealed class CoreGuideTests
     }
 
     [Fact]
+    public async Task A_descriptor_is_asked_and_answers()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.GetEnvironmentVariable("NETPOLL_BACKEND") != "portable", "The portable backend has none but sockets.");
+        string path = Path.GetTempFileName();
+        await File.WriteAllTextAsync(path, "?????Ada\n", TestContext.Current.CancellationToken);
+
+        string? answer = await CoreDescriptors.AskAsync(File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite), "name?");
+
+        Assert.Equal("Ada", answer);
+        File.Delete(path);
+    }
+
+    [Fact]
+    public async Task Without_activation_the_address_is_listened_on()
+    {
+        await using NetListener listener = CoreInherited.Listen("http", new IPEndPoint(IPAddress.Loopback, 0));
+
+        Assert.NotEqual(0, listener.LocalEndPoint.Port);
+    }
+
+    [Fact]
     public async Task A_close_ends_the_read_that_waits()
     {
         await using NetListener listener = CoreServer.Start();

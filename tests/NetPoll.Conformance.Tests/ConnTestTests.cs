@@ -5,8 +5,8 @@ using NetPoll.Tests;
 namespace NetPoll.Conformance.Tests;
 
 /// <summary>
-/// The cases of golang.org/x/net/nettest/conntest.go, which every implementation of Go's <c>net.Conn</c> is held to, over TCP and Unix
-/// domain sockets. With the two ends on one poller and on two.
+/// The cases of golang.org/x/net/nettest/conntest.go, which every implementation of Go's <c>net.Conn</c> is held to, over TCP, Unix
+/// domain sockets and pairs of pipes. With the two ends on one poller and on two.
 /// </summary>
 public sealed class ConnTestTests
 {
@@ -21,6 +21,8 @@ public sealed class ConnTestTests
         { Transport.Tcp, 2 },
         { Transport.Unix, 1 },
         { Transport.Unix, 2 },
+        { Transport.Pipe, 1 },
+        { Transport.Pipe, 2 },
     };
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -64,7 +66,7 @@ public sealed class ConnTestTests
         await pair.First.WriteAsync(new byte[8]);
         await Task.WhenAll(players).WaitAsync(Limit, Cancellation);
 
-        static async Task Play(NetConnection connection)
+        static async Task Play(Conn connection)
         {
             byte[] buffer = new byte[8];
             Stream stream = connection.AsStream();
@@ -316,8 +318,8 @@ public sealed class ConnTestTests
             calls.Add(Task.Run(() => pair.First.SetDeadline(Deadline.After(TimeSpan.FromMilliseconds(10))), Cancellation));
             calls.Add(Task.Run(() => pair.First.SetReadDeadline(LongAgo), Cancellation));
             calls.Add(Task.Run(() => pair.First.SetWriteDeadline(LongAgo), Cancellation));
-            calls.Add(Task.Run(() => Assert.NotNull(pair.First.LocalEndPoint), Cancellation));
-            calls.Add(Task.Run(() => Assert.NotNull(pair.First.RemoteEndPoint), Cancellation));
+            calls.Add(Task.Run(() => Assert.NotNull(pair.First.LocalName), Cancellation));
+            calls.Add(Task.Run(() => Assert.NotNull(pair.First.RemoteName), Cancellation));
         }
 
         await Task.WhenAll(calls).WaitAsync(Limit, Cancellation);
@@ -339,7 +341,7 @@ public sealed class ConnTestTests
     }
 
     // Go: chunkedCopy and the echo of its peers; the other side may go whenever it likes.
-    private static async Task EchoAsync(NetConnection connection)
+    private static async Task EchoAsync(Conn connection)
     {
         byte[] buffer = new byte[1024];
         await UntilClosed(async () =>
@@ -350,13 +352,13 @@ public sealed class ConnTestTests
         });
     }
 
-    private static Task DrainAsync(NetConnection connection)
+    private static Task DrainAsync(Conn connection)
     {
         byte[] buffer = new byte[1024];
         return UntilClosed(async () => await connection.ReadAsync(buffer) > 0);
     }
 
-    private static Task PumpAsync(NetConnection connection)
+    private static Task PumpAsync(Conn connection)
     {
         byte[] buffer = new byte[1024];
         return UntilClosed(async () =>
@@ -389,7 +391,7 @@ public sealed class ConnTestTests
     }
 
     // Go: testRoundtrip.
-    private static async Task AssertRoundTrip(NetConnection connection)
+    private static async Task AssertRoundTrip(Conn connection)
     {
         connection.SetDeadline(Deadline.None);
         byte[] sent = "Hello, 世界"u8.ToArray();
@@ -402,7 +404,7 @@ public sealed class ConnTestTests
     }
 
     // Go: resyncConn. What earlier writes left on the way comes back first; a run of 0xFF, which they never hold, marks its end.
-    private static async Task ResynchronizeAsync(NetConnection connection)
+    private static async Task ResynchronizeAsync(Conn connection)
     {
         connection.SetDeadline(Deadline.None);
         byte[] mark = new byte[64];

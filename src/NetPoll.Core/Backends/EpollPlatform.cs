@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using NetPoll.Core.Interop;
 
 namespace NetPoll.Core.Backends;
@@ -23,6 +24,14 @@ internal sealed class EpollPlatform : PollPlatform
 
     internal override IoResult OpenDatagram(IPEndPoint? local, IPEndPoint? remote, bool shareAddress, out PollableSocket? socket) =>
         UdpSocket.Open(local, remote, shareAddress, out socket);
+
+    internal override AdoptedFile AdoptFile(SafeHandle handle) => LibcFile.Adopt(handle);
+
+    internal override PollableSocket AdoptSocket(SafeHandle handle, PollKind role) => AdoptedSocket.Adopt(handle, role);
+
+    internal override IoResult CreatePipe(out AdoptedFile reader, out AdoptedFile writer) => LibcFile.CreatePipe(out reader, out writer);
+
+    internal override IoResult KeepFromPrograms(int descriptor) => IoResult.From(Libc.SetCloseOnExec(descriptor));
 
     internal override IDisposable? ReserveDescriptor()
     {

@@ -39,6 +39,9 @@ internal readonly struct IoResult
     /// <summary>EMFILE, ENFILE: the process or the system may open no more descriptors.</summary>
     internal bool IsOutOfDescriptors => _value is -Errno.EMFILE or -Errno.ENFILE;
 
+    /// <summary>EPERM of a registration: what is to be watched is never ready or not, as a regular file.</summary>
+    internal bool IsNotPollable => _value == -Errno.EPERM;
+
     internal bool IsUnfinished => _value == int.MinValue;
 
     internal bool WouldBlock => _value == -Errno.EAGAIN;

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 
 namespace NetPoll.Core.Backends;
 
@@ -63,6 +64,25 @@ internal abstract class PollPlatform
     internal virtual IoResult OpenDatagram(IPEndPoint? local, IPEndPoint? remote, bool shareAddress, out PollableSocket? socket) =>
         throw Unsupported("datagram sockets");
 
+    /// <summary>Takes over a descriptor of any kind: a pipe, a terminal, a device, a file. It may still block.</summary>
+    /// <param name="handle">The platform's from here on, unless this throws.</param>
+    /// <exception cref="ArgumentException">It is closed, or nothing is open under its number.</exception>
+    /// <exception cref="IOException">The system refuses.</exception>
+    internal virtual AdoptedFile AdoptFile(SafeHandle handle) => throw Unsupported("descriptors but sockets");
+
+    /// <summary>Takes over a socket that somebody else has made.</summary>
+    /// <param name="handle">The platform's from here on, unless this throws.</param>
+    /// <param name="role">What it must be.</param>
+    /// <exception cref="ArgumentException">It is closed, or something else; the message tells what.</exception>
+    /// <exception cref="IOException">The system refuses.</exception>
+    internal virtual PollableSocket AdoptSocket(SafeHandle handle, PollKind role) => throw Unsupported("adopted sockets");
+
+    /// <summary>Makes a pipe, both ends of which are polled.</summary>
+    internal virtual IoResult CreatePipe(out AdoptedFile reader, out AdoptedFile writer) => throw Unsupported("pipes");
+
+    /// <summary>A program that this process executes does not get the descriptor. The default does nothing: .NET has no call for it.</summary>
+    internal virtual IoResult KeepFromPrograms(int descriptor) => IoResult.Success;
+
     /// <summary>Connects to whatever end point it is.</summary>
     /// <exception cref="ArgumentException">No kind of end point that can be connected to, or the two are of different kinds.</exception>
     internal IoResult ConnectStream(EndPoint remote, EndPoint? local, out PollableSocket? socket) => (remote, local) switch
@@ -80,12 +100,19 @@ internal abstract class PollPlatform
     {
         IPEndPoint ip => Listen(ip, backlog, sharePort: false, out listener),
         UnixDomainSocketEndPoint unix => ListenUnix(unix, backlog, out listener),
+        HandleEndPoint open => AdoptListener(open, out listener),
         _ => throw UnknownKind(endPoint, nameof(endPoint)),
     };
 
     /// <summary>What a platform that lacks something says.</summary>
     /// <param name="kind">What it lacks, in the plural.</param>
     protected PlatformNotSupportedException Unsupported(string kind) => new($"The backend '{Name}' has no {kind}.");
+
+    private IoResult AdoptListener(HandleEndPoint endPoint, out PollableSocket? listener)
+    {
+        listener = AdoptSocket(endPoint.Handle, PollKind.Listener);
+        return IoResult.Success;
+    }
 
     private static ArgumentException UnknownKind(EndPoint endPoint, string parameter) =>
         new($"{endPoint} is a {endPoint.GetType().Name}; expected an IPEndPoint or a UnixDomainSocketEndPoint.", parameter);

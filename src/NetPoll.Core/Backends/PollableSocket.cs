@@ -22,6 +22,9 @@ internal abstract class PollableSocket : IConnectionTransport
     /// <summary>The process on the other side; null where the system does not tell.</summary>
     internal virtual PeerCredentials? PeerCredentials => null;
 
+    /// <summary>What messages call it where it has no address; null where it has one.</summary>
+    internal virtual string? Name => null;
+
     /// <summary>Whether a short read may leave something behind on it: then only one that would block proves that nothing is left.</summary>
     internal virtual bool MayReadShort => false;
 
@@ -64,6 +67,9 @@ internal abstract class PollableSocket : IConnectionTransport
 
     /// <summary>Sets an option to a number whose unit is the option's.</summary>
     internal abstract IoResult SetOption(SocketSetting setting, int value);
+
+    /// <summary>From here on no operation blocks. For what somebody else has opened; the rest begins so.</summary>
+    internal virtual IoResult SetNonBlocking() => IoResult.Success;
 
     /// <summary>Closes the socket. Exactly once; never retried.</summary>
     internal abstract IoResult Close();
@@ -117,6 +123,18 @@ internal enum PollKind
 
     /// <summary>A socket for datagrams.</summary>
     Datagram,
+
+    /// <summary>One end of a pipe, or a FIFO.</summary>
+    Pipe,
+
+    /// <summary>A terminal, or the master of a pseudo terminal.</summary>
+    Terminal,
+
+    /// <summary>An eventfd.</summary>
+    Event,
+
+    /// <summary>Anything else that somebody opened: a device, a timer, a file.</summary>
+    Other,
 }
 
 /// <summary>The options that this library sets.</summary>

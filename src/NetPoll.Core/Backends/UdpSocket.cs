@@ -17,6 +17,9 @@ internal sealed class UdpSocket : LibcSocket, IDatagramSocket
         _remote = remote;
     }
 
+    /// <summary>One that somebody else has made.</summary>
+    internal static UdpSocket Adopt(int descriptor, bool isIPv6, IPEndPoint? remote) => new(descriptor, isIPv6, remote);
+
     internal override PollKind Kind => PollKind.Datagram;
 
     internal override IPEndPoint? LocalEndPoint

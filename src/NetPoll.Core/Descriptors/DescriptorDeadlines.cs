@@ -14,8 +14,8 @@ namespace NetPoll.Core.Descriptors;
 internal sealed class DescriptorDeadlines(PollDescriptor descriptor, TimingWheel wheel) : DeadlineNode, IPollerWork
 {
     // Raised by every change and never reset, not even by the next tenant, so that a firing that is on its way is recognised as stale.
-    internal uint ReadSequence;
-    internal uint WriteSequence;
+    private uint _readSequence;
+    private uint _writeSequence;
 
     // 0: none. Above 0: armed, nanoseconds of the poller's clock. Below 0: expired, or set in the past.
     private long _read;
@@ -52,13 +52,13 @@ internal sealed class DescriptorDeadlines(PollDescriptor descriptor, TimingWheel
         if ((mode & PollMode.Read) != 0)
         {
             _read = value;
-            ReadSequence++;
+            _readSequence++;
         }
 
         if ((mode & PollMode.Write) != 0)
         {
             _write = value;
-            WriteSequence++;
+            _writeSequence++;
         }
     }
 
@@ -89,8 +89,8 @@ internal sealed class DescriptorDeadlines(PollDescriptor descriptor, TimingWheel
     {
         long armedFor = _armedFor;
         _armedFor = 0;
-        return ExpireIfDue(ref _read, ReadSequence, _armedReadSequence, armedFor, now)
-            | ExpireIfDue(ref _write, WriteSequence, _armedWriteSequence, armedFor, now);
+        return ExpireIfDue(ref _read, _readSequence, _armedReadSequence, armedFor, now)
+            | ExpireIfDue(ref _write, _writeSequence, _armedWriteSequence, armedFor, now);
     }
 
     internal void ArmNode()
@@ -103,8 +103,8 @@ internal sealed class DescriptorDeadlines(PollDescriptor descriptor, TimingWheel
             return;
         }
 
-        _armedReadSequence = ReadSequence;
-        _armedWriteSequence = WriteSequence;
+        _armedReadSequence = _readSequence;
+        _armedWriteSequence = _writeSequence;
         _armedFor = next;
         wheel.Arm(this, next);
     }

@@ -40,8 +40,8 @@ internal sealed partial class PollDescriptor
 
             deadlines.Set(mode, value);
             PublishInfo();
-            FreedWaiters freed = value < 0 ? TakeExpired() : default;
-            return freed with { MustSyncWheel = deadlines.RequestSync(mustCancel: false) };
+            bool mustSync = deadlines.RequestSync(mustCancel: false);
+            return value < 0 ? TakeExpired() with { MustSyncWheel = mustSync } : new FreedWaiters { MustSyncWheel = mustSync };
         }
     }
 

@@ -355,8 +355,9 @@ internal sealed partial class PollDescriptor
 
     /// <summary>Publishes what the lock guards. Under the lock, and before any Unblock that the change is meant to cause.</summary>
     /// <remarks>
-    /// A successful read-modify-write, and never a plain store, even where the bits are equal: it is the fence between "the bits are there"
-    /// and "is anybody parked". Go: <c>pollDesc.publishInfo</c>.
+    /// A successful read-modify-write, and never a plain store: it is the fence between "the bits are there" and "is anybody parked". Bits
+    /// that are there already need none: whoever published them looked for the parked after his fence, and whoever parked since has met them.
+    /// Go: <c>pollDesc.publishInfo</c>.
     /// </remarks>
     private void PublishInfo()
     {
@@ -373,7 +374,7 @@ internal sealed partial class PollDescriptor
         }
 
         ulong seen = Volatile.Read(ref _info);
-        while (true)
+        while ((seen & ~PollInfo.EventErrorBit) != bits)
         {
             ulong found = Interlocked.CompareExchange(ref _info, bits | (seen & PollInfo.EventErrorBit), seen);
             if (found == seen)

@@ -29,6 +29,9 @@ internal static partial class Log
     [LoggerMessage(6, LogLevel.Warning, "A listener on {LocalEndPoint} was forgotten without being closed; it is closed now")]
     internal static partial void ListenerForgotten(ILogger logger, System.Net.EndPoint? localEndPoint);
 
+    [LoggerMessage(11, LogLevel.Warning, "{Descriptor} was forgotten without being closed; it is closed now")]
+    internal static partial void DescriptorForgotten(ILogger logger, string descriptor);
+
     [LoggerMessage(7, LogLevel.Warning, "{Poller} has been held for {Held} by {Work}; everything else on it waits")]
     internal static partial void PollerStalled(ILogger logger, string poller, TimeSpan held, object work);
 

@@ -22,7 +22,7 @@ internal static unsafe partial class Libc
     internal const int IPV6_ADD_MEMBERSHIP = 20;
     internal const int IPV6_DROP_MEMBERSHIP = 21;
 
-    private const int SOCK_DGRAM = 2;
+    internal const int SOCK_DGRAM = 2;
     private const int MSG_TRUNC = 0x20;
 
     /// <summary>socket(2): a UDP socket, non-blocking and close-on-exec.</summary>

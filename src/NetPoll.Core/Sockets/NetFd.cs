@@ -6,11 +6,10 @@ namespace NetPoll.Core.Sockets;
 
 /// <summary>A reference-counted descriptor: closing it frees whoever waits, and its number lives until the last user has left.</summary>
 /// <remarks>Any thread. Go: <c>internal/poll.FD</c>.</remarks>
-internal sealed partial class NetFd : IDescriptorUser
+internal sealed partial class NetFd : SharedFd, IDescriptorUser
 {
     private readonly PollableSocket _socket;
     private readonly TaskCompletionSource _destroyed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private FdMutex _mutex;
 
     // Set by the one who detaches, while he holds a reference: whoever destroys comes after him.
     private bool _keepsSocket;
@@ -51,6 +50,21 @@ internal sealed partial class NetFd : IDescriptorUser
         }
 
         return result;
+    }
+
+    /// <summary>Takes a socket in that was adopted, or closes it.</summary>
+    /// <exception cref="IOException">The poller cannot watch it.</exception>
+    internal static NetFd OpenOrClose(Poller poller, PollableSocket socket)
+    {
+        IoResult result = Open(poller, socket, out NetFd? fd);
+        if (result.IsSuccess)
+        {
+            return fd!;
+        }
+
+        object? subject = socket.Name ?? (object?)socket.LocalEndPoint;
+        _ = socket.Close();
+        throw result.ToException($"watch {subject}");
     }
 
     /// <summary>
@@ -196,67 +210,13 @@ internal sealed partial class NetFd : IDescriptorUser
     }
 
     internal Exception ToException(OperationOutcome outcome, string operation, long? bytesWritten = null) =>
-        outcome.ToException(operation, NamedEndPoint, bytesWritten);
+        outcome.ToException(operation, Subject, bytesWritten);
 
-    // An accepted Unix domain socket's peer mostly has no name: then ours says more.
-    internal EndPoint? NamedEndPoint => RemoteEndPoint is { } remote && remote.ToString() is { Length: > 0 } ? remote : LocalEndPoint;
-
-    /// <summary>Takes a direction's lock if it is free.</summary>
-    internal bool TryLock(PollMode mode) => _mutex.TryLock(mode);
-
-    /// <summary>Leaves a direction's lock; the last user of a closed descriptor destroys it here.</summary>
-    internal void Unlock(PollMode mode)
-    {
-        if (_mutex.Unlock(mode))
-        {
-            Destroy();
-        }
-    }
-
-    /// <summary>Takes a direction's lock, after those who came before.</summary>
-    /// <returns>False when the descriptor is closed.</returns>
-    internal async ValueTask<bool> LockAsync(PollMode mode, CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-#pragma warning disable CA2000 // The semaphore is the mutex's.
-            switch (_mutex.TryLockOrEnqueue(mode, out SemaphoreSlim? turn))
-#pragma warning restore CA2000
-            {
-                case LockAttempt.Held:
-                    return true;
-                case LockAttempt.Closed:
-                    return false;
-                default:
-                    await WaitForTurn(turn!, mode, cancellationToken);
-                    break;
-            }
-        }
-    }
-
-    private async ValueTask WaitForTurn(SemaphoreSlim turn, PollMode mode, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await turn.WaitAsync(cancellationToken);
-        }
-        catch (OperationCanceledException)
-        {
-            _mutex.LeaveQueue(mode);
-            throw;
-        }
-    }
-
-    private void RemoveReference()
-    {
-        if (_mutex.RemoveReference())
-        {
-            Destroy();
-        }
-    }
+    // What messages call it. An accepted Unix domain socket's peer mostly has no name: then ours says more.
+    internal object? Subject => RemoteEndPoint is { } remote && remote.ToString() is { Length: > 0 } ? remote : LocalEndPoint ?? (object?)_socket.Name;
 
     // Once, by the last user. Unregistering comes before close(2), which is never retried.
-    private void Destroy()
+    protected override void Destroy()
     {
         Poller.Release(Descriptor);
         if (!_keepsSocket)

@@ -26,19 +26,21 @@ internal readonly record struct OperationOutcome(PollResult Poll, IoResult Io)
 
     /// <summary>The exception of the awaitable surface.</summary>
     /// <param name="operation">A verb for the message: read, write, accept.</param>
-    /// <param name="endPoint">Whom the operation was about.</param>
+    /// <param name="about">Whom the operation was about: an end point, or the name of a descriptor.</param>
     /// <param name="bytesWritten">Bytes that a write had moved before it ended; null for every other operation.</param>
-    internal Exception ToException(string operation, EndPoint? endPoint, long? bytesWritten = null)
+    internal Exception ToException(string operation, object? about, long? bytesWritten = null)
     {
         if (Failure is not null)
         {
             return Failure;
         }
 
-        string subject = endPoint is null ? operation : $"{operation} {endPoint}";
+        string subject = about is null ? operation : $"{operation} {about}";
         return Poll switch
         {
-            PollResult.Closing => new ObjectDisposedException(nameof(NetConnection), $"{subject}: use of a closed network connection."),
+            PollResult.Closing when about is null or EndPoint =>
+                new ObjectDisposedException(nameof(NetConnection), $"{subject}: use of a closed network connection."),
+            PollResult.Closing => new ObjectDisposedException(nameof(NetDescriptor), $"{subject}: use of a closed descriptor."),
             PollResult.DeadlineExceeded => new DeadlineExceededException($"{subject}: the deadline has passed.") { BytesTransferred = bytesWritten ?? 0 },
             PollResult.NotPollable => new IOException($"{subject}: the system reports a state that cannot be waited on."),
             _ => bytesWritten is { } count ? Io.ToWriteException(subject, count) : Io.ToException(subject),

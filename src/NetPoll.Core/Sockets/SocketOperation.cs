@@ -87,7 +87,7 @@ internal abstract partial class SocketOperation : IPollWaiter, IPollerWork, IThr
     }
 
     /// <summary>Who waits, for the one who asks what held a thread.</summary>
-    public override string ToString() => $"{GetType().Name} of {Fd.NamedEndPoint}, continued by {_continuationState ?? "nobody"}";
+    public override string ToString() => $"{GetType().Name} of {Fd.Subject}, continued by {_continuationState ?? "nobody"}";
 
     /// <summary>One attempt, never blocking; EINTR was retried below.</summary>
     protected abstract IoResult Try();
