@@ -286,6 +286,22 @@ public sealed class DatagramActorTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task One_whose_successor_cannot_be_made_ends_with_its_socket()
+    {
+        int made = 0;
+        _script.Datagram = static (_, _, _) => throw new InvalidOperationException("Bad.");
+        DatagramSocket socket = await _server.NetPoll.BindDatagramsAsync(
+            "test", AnyPort, () => ++made == 1 ? new ScriptedDatagramActor(_script) : throw new InvalidOperationException("No more.")).Soon();
+        Task<bool> ended = await _server.Watch(socket.Pid, _ => CanBind(socket.LocalEndPoint));
+        using DatagramPeer peer = new();
+
+        peer.Say("bad", socket.LocalEndPoint);
+
+        Assert.True(await ended.Soon(), "The address was still bound when the watcher was told.");
+        Assert.Equal(2, made);
+    }
+
+    [Fact]
     public async Task While_a_handler_awaits_datagrams_wait_and_then_come_in_order()
     {
         TaskCompletionSource gate = new();
