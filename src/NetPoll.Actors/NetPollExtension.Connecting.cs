@@ -40,12 +40,15 @@ public sealed partial class NetPollExtension
     /// <summary>Connects to a server; the connection gets an actor, as an accepted one does.</summary>
     /// <param name="endPoint">
     /// An <see cref="IPEndPoint"/>, a <see cref="UnixDomainSocketEndPoint"/>, or a <see cref="DnsEndPoint"/>: a host's addresses are tried one after the other, families in turn, the next
-    /// beside those before it after <see cref="ConnectOptions.FallbackDelay"/> (Happy Eyeballs).
+    /// beside those before it after <see cref="ConnectOptions.FallbackDelay"/> (Happy Eyeballs). Or a <see cref="HandleEndPoint"/>: what is open already, a
+    /// connected socket, a pipe or a terminal, becomes a connection. What is no socket has no end points and no half-close.
     /// </param>
     /// <param name="factory">Makes the actor, on the connection's poller's thread: it must not block.</param>
     /// <param name="options">Null for the defaults: 30 s for the whole attempt.</param>
     /// <param name="cancellationToken">Ends the attempt; a connection that is there is not ended by it.</param>
     /// <returns>The connection's PID, <c>netpoll/outbound/</c> and a number. It takes messages at once.</returns>
+    /// <exception cref="ArgumentException">No such end point; or what is open is no stream. Its handle still is the caller's.</exception>
+    /// <exception cref="NotSupportedException">What is open cannot be watched, as a file.</exception>
     /// <exception cref="IOException">Refused, unreachable or unknown: the message names the end point, the inner exception has the system's error.</exception>
     /// <exception cref="DeadlineExceededException">No connection within the timeout; the message names the end point.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
@@ -115,6 +118,11 @@ public sealed partial class NetPollExtension
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         CheckEndPoint(endPoint);
+        if (endPoint is HandleEndPoint)
+        {
+            throw new ArgumentException($"A connector connects again, which {endPoint} cannot; expected an address.", nameof(endPoint));
+        }
+
         options ??= new ConnectorOptions();
         options.Validate();
         string id = $"netpoll/connector-{name}";
@@ -159,7 +167,7 @@ public sealed partial class NetPollExtension
             throw new ArgumentException($"The port of {endPoint} is 0; expected 1 to 65,535.", nameof(endPoint));
         }
 
-        bool isKnown = endPoint is UnixDomainSocketEndPoint
+        bool isKnown = endPoint is UnixDomainSocketEndPoint or HandleEndPoint
             || (endPoint is IPEndPoint or DnsEndPoint && endPoint.AddressFamily is AddressFamily.InterNetwork or AddressFamily.InterNetworkV6 or AddressFamily.Unspecified);
         if (!isKnown)
         {

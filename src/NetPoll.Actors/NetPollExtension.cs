@@ -111,7 +111,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 
     /// <summary>Begins to listen; every connection gets an actor of its own.</summary>
     /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; those of its connections are this, a slash and a number.</param>
-    /// <param name="endPoint">See <see cref="NetListener.Listen"/>; port 0 lets the system choose.</param>
+    /// <param name="endPoint">See <see cref="NetListener.Listen"/>; port 0 lets the system choose. A <see cref="HandleEndPoint"/> for a socket that listens already.</param>
     /// <param name="factory">Makes the actor of a connection, on the connection's poller's thread: it must not block.</param>
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="IOException">The address is in use or not ours; the message names it.</exception>
@@ -128,7 +128,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     /// after the actor has stopped. A shutdown that drains waits for that.
     /// </typeparam>
     /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; those of its connections are this, a slash and a number.</param>
-    /// <param name="endPoint">See <see cref="NetListener.Listen"/>; port 0 lets the system choose.</param>
+    /// <param name="endPoint">See <see cref="NetListener.Listen"/>; port 0 lets the system choose. A <see cref="HandleEndPoint"/> for a socket that listens already.</param>
     /// <param name="services">Where the scopes come from. Its services are made on pollers' threads: their constructors must not block.</param>
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="InvalidOperationException">The actor cannot be made: the message names the service that is missing.</exception>
@@ -144,7 +144,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 
     /// <summary>Begins to listen; a plain actor handles the connections, by messages. See <see cref="Connected"/> and <see cref="Write"/>.</summary>
     /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; those of its connections are this, a slash and a number.</param>
-    /// <param name="endPoint">See <see cref="NetListener.Listen"/>; port 0 lets the system choose.</param>
+    /// <param name="endPoint">See <see cref="NetListener.Listen"/>; port 0 lets the system choose. A <see cref="HandleEndPoint"/> for a socket that listens already.</param>
     /// <param name="handler">Gets the events of every connection. When it stops they are reset.</param>
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="IOException">The address is in use or not ours; the message names it.</exception>
@@ -157,7 +157,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 
     /// <summary>Begins to listen; a plain actor handles each connection, by messages. See <see cref="Connected"/> and <see cref="Write"/>.</summary>
     /// <param name="name">The listener's PID is <c>netpoll/listener-</c> and this; those of its connections are this, a slash and a number.</param>
-    /// <param name="endPoint">See <see cref="NetListener.Listen"/>; port 0 lets the system choose.</param>
+    /// <param name="endPoint">See <see cref="NetListener.Listen"/>; port 0 lets the system choose. A <see cref="HandleEndPoint"/> for a socket that listens already.</param>
     /// <param name="handlerOf">
     /// Gives the handler of a connection by the connection's PID, perhaps a new actor. On the connection's poller's thread: it must not block.
     /// </param>

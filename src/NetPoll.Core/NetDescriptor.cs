@@ -31,7 +31,7 @@ public sealed class NetDescriptor : IByteStream, IAsyncDisposable, IDisposable
         _access = adopted.Access;
         _logger = logger;
         _fd = fd;
-        _file = fd is null ? new BlockingFd(adopted.File) : null;
+        _file = fd is null ? new BlockingFd(adopted.File) { Owner = this } : null;
         if (fd is not null)
         {
             fd.Owner = this;

@@ -11,6 +11,7 @@ public sealed class ForgottenHandleTests
 {
     private const int ConnectionForgotten = 5;
     private const int ListenerForgotten = 6;
+    private const int DescriptorForgotten = 11;
 
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
@@ -48,6 +49,19 @@ public sealed class ForgottenHandleTests
     }
 
     [Fact]
+    public async Task A_pipe_s_end_and_a_file_are_closed_and_reported()
+    {
+        TestBackend.SkipOnPortable("The portable backend has none but sockets.");
+        await using PollerGroup group = new(new PollerOptions { PollerCount = 1, Logger = _log });
+        await using NetDescriptor reader = ForgetWriterAndFile(group);
+
+        await Collected("both are reported", () => _log.Entries.Count(static entry => entry.Id == DescriptorForgotten) == 2);
+
+        Assert.Equal(0, await reader.ReadAsync(new byte[1]).AsTask().WaitAsync(Limit, Cancellation));
+        Assert.Contains(_log.Entries, static entry => entry.Message.Contains("(/dev/null) was forgotten", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_connection_that_waits_lives_and_goes_on()
     {
         await using NetListenerFixture fixture = new(configure: options => options.Logger = _log);
@@ -78,6 +92,13 @@ public sealed class ForgottenHandleTests
         await Collected("it is collected", () => !closed.IsAlive);
 
         Assert.DoesNotContain(_log.Entries, static entry => entry.Id is ConnectionForgotten or ListenerForgotten);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static NetDescriptor ForgetWriterAndFile(PollerGroup group)
+    {
+        _ = NetDescriptor.Adopt(File.OpenHandle("/dev/null"), group);
+        return NetDescriptor.CreatePipe(group).Reader;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

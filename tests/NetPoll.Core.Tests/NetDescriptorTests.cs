@@ -2,7 +2,6 @@ using System.IO.Pipes;
 using System.Net.Sockets;
 using Microsoft.Win32.SafeHandles;
 using NetPoll.Core.Interop;
-using NetPoll.Core.Tests.Support;
 using NetPoll.Tests;
 
 namespace NetPoll.Core.Tests;

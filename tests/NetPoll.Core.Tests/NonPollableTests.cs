@@ -76,6 +76,28 @@ public sealed class NonPollableTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task NP099_A_device_that_is_configured_in_half_refuses_the_read_and_does_not_park_it()
+    {
+        const string Device = "/dev/net/tun";
+        SafeFileHandle handle;
+        try
+        {
+            handle = File.OpenHandle(Device, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            Assert.Skip($"{Device} cannot be opened here: {exception.Message}");
+            return;
+        }
+
+        await using NetDescriptor device = NetDescriptor.Adopt(handle, _group);
+        IOException failure = await Assert.ThrowsAsync<IOException>(() => device.ReadAsync(new byte[64]).AsTask().WaitAsync(Limit, Cancellation));
+
+        // The event that tells of it, or the system's own error: whichever is faster.
+        Assert.Matches(@"a state that cannot be waited on|\(errno 77\)", failure.Message);
+    }
+
+    [Fact]
     public async Task A_read_and_a_write_run_on_no_poller_and_come_back_to_the_one_that_asked()
     {
         await using NetDescriptor file = Open(_folder["file"], FileMode.Create, FileAccess.ReadWrite);

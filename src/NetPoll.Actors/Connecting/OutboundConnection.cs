@@ -41,6 +41,7 @@ internal sealed class OutboundConnection : IConnectionOwner
         _id = id;
         _ended = ended;
         Props = props;
+        ConnectionOptions = options.Connections;
     }
 
     /// <inheritdoc/>
@@ -56,7 +57,7 @@ internal sealed class OutboundConnection : IConnectionOwner
     public Props Props { get; }
 
     /// <inheritdoc/>
-    public ConnectionOptions ConnectionOptions => _options.Connections;
+    public ConnectionOptions ConnectionOptions { get; private set; }
 
     /// <inheritdoc/>
     public void ConnectionClosed() => _extension.Connections.Leave();
@@ -78,9 +79,7 @@ internal sealed class OutboundConnection : IConnectionOwner
         using CancellationTokenSource any = CancellationTokenSource.CreateLinkedTokenSource(_extension.Stopping, cancellationToken);
         try
         {
-            NetConnection dialed = await DialAsync(any.Token).ConfigureAwait(false);
-            PollableSocket socket = await dialed.DetachAsync().ConfigureAwait(false)
-                ?? throw new ObjectDisposedException(nameof(NetPollExtension));
+            PollableSocket socket = _endPoint is HandleEndPoint open ? Adopt(open) : await DialAsync(any.Token).ConfigureAwait(false);
             return await SpawnAsync(chosen ?? ChooseHome(caller), socket, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException && _extension.IsStopping)
@@ -103,7 +102,24 @@ internal sealed class OutboundConnection : IConnectionOwner
         TellShutdown(Volatile.Read(ref _connection));
     }
 
-    private async Task<NetConnection> DialAsync(CancellationToken cancellationToken)
+    private PollableSocket Adopt(HandleEndPoint open)
+    {
+        PollableSocket socket = _extension.Platform.AdoptStream(open.Handle);
+        if (socket.Name is not null)
+        {
+            ConnectionOptions = _options.Connections.WithoutLinger();
+        }
+
+        return socket;
+    }
+
+    private async Task<PollableSocket> DialAsync(CancellationToken cancellationToken)
+    {
+        NetConnection dialed = await DialConnectionAsync(cancellationToken).ConfigureAwait(false);
+        return await dialed.DetachAsync().ConfigureAwait(false) ?? throw new ObjectDisposedException(nameof(NetPollExtension));
+    }
+
+    private async Task<NetConnection> DialConnectionAsync(CancellationToken cancellationToken)
     {
         NetDialer dialer = new()
         {
@@ -161,13 +177,16 @@ internal sealed class OutboundConnection : IConnectionOwner
             throw new ObjectDisposedException(home.Pid.Id, $"connect {_endPoint}: the poller takes no connections any more.");
         }
 
+        string? name = socket.Name;
         SocketSetup.Prepare(socket, _options.Connections);
         _ = _extension.Connections.TryEnter();
         IoResult result = Connection.Spawn(home, socket, this, _id);
         if (!result.IsSuccess)
         {
             ConnectionClosed();
-            throw result.ToException($"connect {_endPoint}");
+            throw result.IsNotPollable
+                ? new NotSupportedException($"{name} cannot be watched, as a file cannot: expected a pipe, a terminal, or what else tells when it is ready.")
+                : result.ToException($"connect {name ?? (object)_endPoint}");
         }
 
         PID pid = PID.FromAddress(System.Address, _id);

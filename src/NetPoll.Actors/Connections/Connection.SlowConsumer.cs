@@ -106,7 +106,7 @@ internal partial class Connection
     private void CutOff(ActorPoller home, int refused, string limit)
     {
         long unsent = QueuedBytes + refused;
-        RequestClose(CloseReason.SlowConsumer, new IOException($"{unsent} bytes would wait to be sent to {RemoteEndPoint}; {limit}."), reset: true);
+        RequestClose(CloseReason.SlowConsumer, new IOException($"{unsent} bytes would wait to be sent to {Subject}; {limit}."), reset: true);
         AddUnsent(unsent);
         DropOutput(home);
     }

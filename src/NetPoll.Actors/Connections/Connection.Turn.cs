@@ -514,7 +514,7 @@ internal partial class Connection
         ? consumed
         : throw new InvalidOperationException($"The handler says that it consumed {consumed} bytes; it was given {given}.");
 
-    private IOException ToException(string operation, IoResult result) => result.ToException($"{operation} {RemoteEndPoint}");
+    private IOException ToException(string operation, IoResult result) => result.ToException($"{operation} {Subject}");
 
     // A handler that keeps the bytes it was lent reads rubbish at once, and not only under load.
     [System.Diagnostics.Conditional("DEBUG")]

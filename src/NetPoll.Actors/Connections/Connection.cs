@@ -41,6 +41,9 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     /// <summary>The peer's address. A new object each time: it is asked for seldom, and would weigh on every idle connection.</summary>
     internal EndPoint? RemoteEndPoint => _transport.RemoteEndPoint;
 
+    /// <summary>What messages call the peer.</summary>
+    internal object? Subject => RemoteEndPoint ?? (object?)_transport.Name;
+
     /// <summary>Our side's address; null once closed. Asks the system.</summary>
     internal EndPoint? LocalEndPoint => _transport.LocalEndPoint;
 

@@ -53,6 +53,14 @@ public sealed class ConnectionOptions
     /// <summary>The low watermark in bytes.</summary>
     internal int LowWatermark => OutputLowWatermark ?? OutputHighWatermark / 2;
 
+    /// <summary>The same for what knows no half-close: there is no FIN to wait for.</summary>
+    internal ConnectionOptions WithoutLinger()
+    {
+        ConnectionOptions options = (ConnectionOptions)MemberwiseClone();
+        options.LingerTimeout = TimeSpan.Zero;
+        return options;
+    }
+
     /// <summary>Throws for a value that is out of its range.</summary>
     internal void Validate()
     {

@@ -36,7 +36,7 @@ internal sealed class FlushTask : FlushWaiter
         }
         else
         {
-            _sent.SetException(new ConnectionLostException($"The connection to {_connection.RemoteEndPoint} ended before everything was sent."));
+            _sent.SetException(new ConnectionLostException($"The connection to {_connection.Subject} ended before everything was sent."));
         }
     }
 }

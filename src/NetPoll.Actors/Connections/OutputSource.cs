@@ -101,7 +101,7 @@ internal sealed class OutputSource : IThreadPoolWorkItem
     {
         if (!_isOver)
         {
-            Finish(new ConnectionLostException($"The connection to {_connection.RemoteEndPoint} ended before everything was sent."));
+            Finish(new ConnectionLostException($"The connection to {_connection.Subject} ended before everything was sent."));
         }
     }
 

@@ -19,32 +19,20 @@ internal static class AdoptedHandle
     /// <exception cref="IOException">The process has no number left.</exception>
     internal static int Duplicate(SafeHandle handle, out int original)
     {
-        if (handle.IsClosed || handle.IsInvalid)
+        int number = -1;
+        int duplicate = With(handle, held => Libc.Duplicate(number = held));
+        original = number;
+        return duplicate switch
         {
-            throw new ArgumentException($"The {handle.GetType().Name} is {(handle.IsClosed ? "closed" : "invalid")}; expected an open one.", nameof(handle));
-        }
-
-        bool isHeld = false;
-        try
-        {
-            handle.DangerousAddRef(ref isHeld);
-            original = (int)handle.DangerousGetHandle();
-            int duplicate = Libc.Duplicate(original);
-            return duplicate switch
-            {
-                -Errno.EBADF => throw new ArgumentException($"Nothing is open under the descriptor {original}.", nameof(handle)),
-                < 0 => throw IoResult.From(duplicate).ToException($"adopt descriptor {original}"),
-                _ => duplicate,
-            };
-        }
-        finally
-        {
-            if (isHeld)
-            {
-                handle.DangerousRelease();
-            }
-        }
+            -Errno.EBADF => throw new ArgumentException($"Nothing is open under the descriptor {number}.", nameof(handle)),
+            < 0 => throw IoResult.From(duplicate).ToException($"adopt descriptor {number}"),
+            _ => duplicate,
+        };
     }
+
+    /// <summary>Whether it is a socket, of whatever kind.</summary>
+    /// <exception cref="ArgumentException">The handle is closed or invalid.</exception>
+    internal static bool IsSocket(SafeHandle handle) => With(handle, static number => Libc.GetOption(number, Libc.SOL_SOCKET, Libc.SO_TYPE, out _)) >= 0;
 
     /// <summary>The handle has been taken over: what it owns of it is given up, the open file stays as it is.</summary>
     internal static void GiveUp(SafeHandle handle, int duplicate)
@@ -67,4 +55,27 @@ internal static class AdoptedHandle
     /// <summary>What messages call a descriptor: its number, and what it is open on where the system tells.</summary>
     internal static string Describe(int descriptor) =>
         new FileInfo($"/proc/self/fd/{descriptor}").LinkTarget is { } target ? $"descriptor {descriptor} ({target})" : $"descriptor {descriptor}";
+
+    // The number stays the handle's for the length of the call.
+    private static int With(SafeHandle handle, Func<int, int> use)
+    {
+        if (handle.IsClosed || handle.IsInvalid)
+        {
+            throw new ArgumentException($"The {handle.GetType().Name} is {(handle.IsClosed ? "closed" : "invalid")}; expected an open one.", nameof(handle));
+        }
+
+        bool isHeld = false;
+        try
+        {
+            handle.DangerousAddRef(ref isHeld);
+            return use((int)handle.DangerousGetHandle());
+        }
+        finally
+        {
+            if (isHeld)
+            {
+                handle.DangerousRelease();
+            }
+        }
+    }
 }

@@ -29,6 +29,9 @@ internal sealed class EpollPlatform : PollPlatform
 
     internal override PollableSocket AdoptSocket(SafeHandle handle, PollKind role) => AdoptedSocket.Adopt(handle, role);
 
+    internal override PollableSocket AdoptStream(SafeHandle handle) =>
+        AdoptedHandle.IsSocket(handle) ? AdoptedSocket.Adopt(handle, PollKind.Socket) : LibcFile.AdoptStream(handle);
+
     internal override IoResult CreatePipe(out AdoptedFile reader, out AdoptedFile writer) => LibcFile.CreatePipe(out reader, out writer);
 
     internal override IoResult KeepFromPrograms(int descriptor) => IoResult.From(Libc.SetCloseOnExec(descriptor));

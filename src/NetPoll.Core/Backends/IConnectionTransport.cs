@@ -15,6 +15,9 @@ internal interface IConnectionTransport
     /// <summary>The peer's address as it was when the connection was made.</summary>
     EndPoint? RemoteEndPoint { get; }
 
+    /// <summary>What messages call it where it has no address; null where it has one.</summary>
+    string? Name => null;
+
     /// <summary>The process on the other side; null where the system does not tell.</summary>
     PeerCredentials? PeerCredentials { get; }
 

@@ -5,7 +5,7 @@ using NetPoll.Core.Interop;
 namespace NetPoll.Core.Backends;
 
 /// <summary>A descriptor of libc that is read and written as a file: a pipe, a terminal, a device.</summary>
-/// <remarks>A write to a pipe that nobody reads is EPIPE and no signal, since .NET ignores SIGPIPE in every process that it runs.</remarks>
+/// <remarks>A write to a pipe that nobody reads is EPIPE and no signal, since .NET ignores SIGPIPE in every process, native code included.</remarks>
 internal sealed class LibcFile : LibcDescriptor
 {
     private readonly FileAccess _access;
@@ -44,6 +44,20 @@ internal sealed class LibcFile : LibcDescriptor
         AdoptedFile adopted = Open(descriptor, isTerminal ? PollKind.Terminal : KindOf(descriptor, name), flags & Libc.O_ACCMODE, name);
         AdoptedHandle.GiveUp(handle, descriptor);
         return adopted;
+    }
+
+    /// <summary>As <see cref="Adopt"/>, for one that is to be watched and nothing else.</summary>
+    internal static PollableSocket AdoptStream(SafeHandle handle)
+    {
+        PollableSocket file = Adopt(handle).File;
+        IoResult result = file.SetNonBlocking();
+        if (result.IsSuccess)
+        {
+            return file;
+        }
+
+        _ = file.Close();
+        throw result.ToException($"adopt {file.Name}");
     }
 
     /// <inheritdoc cref="PollPlatform.CreatePipe"/>

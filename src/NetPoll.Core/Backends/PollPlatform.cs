@@ -77,6 +77,12 @@ internal abstract class PollPlatform
     /// <exception cref="IOException">The system refuses.</exception>
     internal virtual PollableSocket AdoptSocket(SafeHandle handle, PollKind role) => throw Unsupported("adopted sockets");
 
+    /// <summary>Takes over what carries a stream of bytes and can be watched: a socket that is connected, a pipe, a terminal. It blocks nobody.</summary>
+    /// <param name="handle">The platform's from here on, unless this throws an <see cref="ArgumentException"/>.</param>
+    /// <exception cref="ArgumentException">It is closed, or a socket that is not connected or carries no stream; the message tells what.</exception>
+    /// <exception cref="IOException">The system refuses.</exception>
+    internal virtual PollableSocket AdoptStream(SafeHandle handle) => throw Unsupported("adopted descriptors");
+
     /// <summary>Makes a pipe, both ends of which are polled.</summary>
     internal virtual IoResult CreatePipe(out AdoptedFile reader, out AdoptedFile writer) => throw Unsupported("pipes");
 

@@ -81,6 +81,9 @@ internal abstract class PollableSocket : IConnectionTransport
     EndPoint? IConnectionTransport.RemoteEndPoint => RemoteEndPoint;
 
     /// <inheritdoc/>
+    string? IConnectionTransport.Name => Name;
+
+    /// <inheritdoc/>
     PeerCredentials? IConnectionTransport.PeerCredentials => PeerCredentials;
 
     /// <inheritdoc/>

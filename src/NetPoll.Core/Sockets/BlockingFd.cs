@@ -13,6 +13,9 @@ internal sealed class BlockingFd : SharedFd
 
     internal BlockingFd(PollableSocket file) => _file = file;
 
+    /// <summary>The public handle, which an operation in progress keeps alive by this.</summary>
+    internal object? Owner { get; set; }
+
     /// <summary>Reads what is there.</summary>
     /// <returns>Bytes; 0 at the end of the file or for an empty buffer.</returns>
     internal async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)

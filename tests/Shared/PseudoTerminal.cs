@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace NetPoll.Core.Tests.Support;
+namespace NetPoll.Tests;
 
 /// <summary>Both sides of a pseudo terminal, as a terminal program and a shell have them.</summary>
 internal static unsafe partial class PseudoTerminal
