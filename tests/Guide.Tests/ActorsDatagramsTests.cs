@@ -11,9 +11,6 @@ public sealed class ActorsDatagramsTests
 {
     private static readonly IPEndPoint AnyPort = new(IPAddress.Loopback, 0);
 
-    public ActorsDatagramsTests() => Assert.SkipUnless(
-        OperatingSystem.IsLinux() && Environment.GetEnvironmentVariable("NETPOLL_BACKEND") != "portable", "The portable backend has no datagram sockets yet.");
-
     [Fact]
     public async Task Readings_come_back_and_players_are_counted_apart()
     {

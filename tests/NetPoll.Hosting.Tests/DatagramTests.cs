@@ -14,8 +14,6 @@ namespace NetPoll.Hosting.Tests;
 /// <summary>Datagram sockets of a host.</summary>
 public sealed class DatagramTests
 {
-    public DatagramTests() => TestBackend.SkipOnPortable("The portable backend has no datagram sockets yet.");
-
     [Fact]
     public async Task They_serve_from_the_start_of_the_host_to_its_stop_whichever_way_they_are_handled()
     {

@@ -18,7 +18,6 @@ public sealed class DatagramActorTests : IAsyncDisposable
 
     public DatagramActorTests()
     {
-        TestBackend.SkipOnPortable("The portable backend has no datagram sockets yet.");
         _server = new TestServer();
     }
 

@@ -20,7 +20,6 @@ public sealed class DatagramAllocationTests : IAsyncDisposable
 
     public DatagramAllocationTests()
     {
-        TestBackend.SkipOnPortable("The portable backend has no datagram sockets yet.");
         _server = new TestServer();
     }
 

@@ -23,7 +23,6 @@ public sealed class DatagramPeerTests : IAsyncDisposable
 
     public DatagramPeerTests()
     {
-        TestBackend.SkipOnPortable("The portable backend has no datagram sockets yet.");
         _server = new TestServer(options: new PollerOptions { TimeProvider = _time });
     }
 

@@ -20,7 +20,6 @@ public sealed class HandledDatagramTests : IAsyncDisposable
 
     public HandledDatagramTests()
     {
-        TestBackend.SkipOnPortable("The portable backend has no datagram sockets yet.");
         _server = new TestServer();
         _handler = _server.System.Root.Spawn(Props.FromFunc(context =>
         {

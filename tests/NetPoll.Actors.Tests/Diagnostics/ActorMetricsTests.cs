@@ -65,7 +65,6 @@ public sealed class ActorMetricsTests : IAsyncDisposable
     [Fact]
     public async Task Datagrams_are_counted_in_both_directions_and_what_is_dropped_by_reason()
     {
-        TestBackend.SkipOnPortable("The portable backend has no datagram sockets yet.");
         DatagramScript script = DatagramScript.Echo();
         DatagramSocket echo = await _server.NetPoll.BindDatagramsAsync(
             "echo", new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0), () => new ScriptedDatagramActor(script)).Soon();
