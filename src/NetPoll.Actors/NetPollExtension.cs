@@ -224,7 +224,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 
     /// <summary>
     /// Stops accepting, tells every connection (<c>OnShutdown</c>), waits until all have ended or the time is over, stops the rest, then the
-    /// pollers. Not to be awaited on a poller's thread. Harmless when it is stopped.
+    /// datagram sockets with their peers' actors, then the pollers. Not to be awaited on a poller's thread. Harmless when it is stopped.
     /// </summary>
     /// <param name="drain">How long the connections may take to finish.</param>
     /// <param name="cutShort">Ends the wait for the connections at once; the rest goes on. Of the first call only.</param>
@@ -303,6 +303,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         }
 
         await ForEachConnectionAsync(static connection => connection.Abandon(CloseReason.Shutdown)).ConfigureAwait(false);
+        await StopDatagramsAsync().ConfigureAwait(false);
         foreach (ListenerActor listener in listeners)
         {
             await System.Root.StopAsync(PID.FromAddress(System.Address, listener.Id)).ConfigureAwait(false);
@@ -376,6 +377,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
             ActorMetrics.Remove(this);
             await WhenNoneMovesAsync().ConfigureAwait(false);
             await ForEachConnectionAsync(static connection => connection.CloseWithoutActor()).ConfigureAwait(false);
+            await CloseDatagramsWithoutActorsAsync().ConfigureAwait(false);
             await _group.DisposeAsync().ConfigureAwait(false);
         }
     }

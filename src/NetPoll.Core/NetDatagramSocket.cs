@@ -211,6 +211,11 @@ public sealed class NetDatagramSocket : IAsyncDisposable, IDisposable
         return new ValueTask(_fd.CloseAsync());
     }
 
+    /// <summary>Whether it is one of 224.0.0.0/4 or ff00::/8.</summary>
+    internal static bool IsMulticast(IPAddress address) => address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork
+        ? address.GetAddressBytes()[0] is >= 224 and < 240
+        : address.IsIPv6Multicast;
+
     private static NetDatagramSocket Open(IPEndPoint? local, IPEndPoint? remote, PollerGroup? group, bool shareAddress)
     {
         group ??= PollerGroup.Default;
@@ -235,8 +240,7 @@ public sealed class NetDatagramSocket : IAsyncDisposable, IDisposable
     {
         ArgumentNullException.ThrowIfNull(group);
         ArgumentOutOfRangeException.ThrowIfNegative(interfaceIndex);
-        bool isMulticast = group.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork ? group.GetAddressBytes()[0] is >= 224 and < 240 : group.IsIPv6Multicast;
-        if (!isMulticast)
+        if (!IsMulticast(group))
         {
             throw new ArgumentException($"{group} is no multicast address; expected one of 224.0.0.0/4 or ff00::/8.", nameof(group));
         }

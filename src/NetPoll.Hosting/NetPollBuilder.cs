@@ -7,12 +7,13 @@ using Proto;
 
 namespace NetPoll.Hosting;
 
-/// <summary>Adds listeners to a host with NetPoll.</summary>
+/// <summary>Adds listeners and datagram sockets to a host with NetPoll.</summary>
 /// <remarks>
 /// A listener's options are the named options <see cref="ListenerOptions"/> of its name, so they can be bound to a section of the
-/// configuration as well; they are validated when the host starts. An address that is in use stops the start, too.
+/// configuration as well; they are validated when the host starts. An address that is in use stops the start, too. It is the same with
+/// datagram sockets and <see cref="DatagramOptions"/>.
 /// </remarks>
-public sealed class NetPollBuilder
+public sealed partial class NetPollBuilder
 {
     internal NetPollBuilder(IServiceCollection services) => Services = services;
 

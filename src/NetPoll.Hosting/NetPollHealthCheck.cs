@@ -3,7 +3,7 @@ using NetPoll.Actors;
 
 namespace NetPoll.Hosting;
 
-/// <summary>Unhealthy when a poller has ended, a listener of the host's does not listen, or the host stops; degraded when a poller is held.</summary>
+/// <summary>Unhealthy when a poller has ended, a listener of the host's does not listen, a datagram socket is not open, or the host stops; degraded when a poller is held.</summary>
 internal sealed class NetPollHealthCheck : IHealthCheck
 {
     private readonly NetPollHostedService _service;
@@ -39,6 +39,7 @@ internal sealed class NetPollHealthCheck : IHealthCheck
         [
             .. health.Pollers.Where(static poller => !poller.IsRunning).Select(static poller => $"{poller.Pid.Id} has ended"),
             .. _service.ListenerNames.Where(name => netPoll.FindListener(name) is null).Select(static name => $"listener '{name}' does not listen"),
+            .. _service.DatagramSocketNames.Where(name => netPoll.FindDatagramSocket(name) is null).Select(static name => $"datagram socket '{name}' is not open"),
         ];
         if (broken.Length > 0)
         {

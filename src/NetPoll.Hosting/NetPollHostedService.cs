@@ -16,7 +16,9 @@ internal sealed class NetPollHostedService : IHostedLifecycleService
     private readonly OwnActorSystem _system;
     private readonly IOptions<NetPollOptions> _options;
     private readonly IOptionsMonitor<ListenerOptions> _listenerOptions;
+    private readonly IOptionsMonitor<DatagramOptions> _datagramOptions;
     private readonly ListenerRegistration[] _registrations;
+    private readonly DatagramRegistration[] _datagrams;
     private NetPollExtension? _netPoll;
 
     public NetPollHostedService(
@@ -24,13 +26,17 @@ internal sealed class NetPollHostedService : IHostedLifecycleService
         OwnActorSystem system,
         IOptions<NetPollOptions> options,
         IOptionsMonitor<ListenerOptions> listenerOptions,
-        IEnumerable<ListenerRegistration> registrations)
+        IOptionsMonitor<DatagramOptions> datagramOptions,
+        IEnumerable<ListenerRegistration> registrations,
+        IEnumerable<DatagramRegistration> datagrams)
     {
         _services = services;
         _system = system;
         _options = options;
         _listenerOptions = listenerOptions;
+        _datagramOptions = datagramOptions;
         _registrations = [.. registrations];
+        _datagrams = [.. datagrams];
     }
 
     /// <summary>Null before the start. Any thread.</summary>
@@ -38,6 +44,9 @@ internal sealed class NetPollHostedService : IHostedLifecycleService
 
     /// <summary>Names of the listeners that there should be.</summary>
     internal IEnumerable<string> ListenerNames => _registrations.Select(static registration => registration.Name);
+
+    /// <summary>Names of the datagram sockets that there should be.</summary>
+    internal IEnumerable<string> DatagramSocketNames => _datagrams.Select(static registration => registration.Name);
 
     /// <inheritdoc/>
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -55,6 +64,13 @@ internal sealed class NetPollHostedService : IHostedLifecycleService
     {
         try
         {
+            // First, and closed last: connections may use them.
+            foreach (DatagramRegistration registration in _datagrams)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                _ = await registration.Start(_services, _netPoll!, _datagramOptions.Get(registration.Name)).ConfigureAwait(false);
+            }
+
             foreach (ListenerRegistration registration in _registrations)
             {
                 cancellationToken.ThrowIfCancellationRequested();

@@ -16,6 +16,13 @@ internal sealed class ListenerOptionsValidator : IValidateOptions<ListenerOption
         Outcome.Of(options.Validate, string.IsNullOrEmpty(name) ? string.Empty : $"Listener '{name}': ");
 }
 
+/// <summary>The same for a datagram socket.</summary>
+internal sealed class DatagramOptionsValidator : IValidateOptions<DatagramOptions>
+{
+    public ValidateOptionsResult Validate(string? name, DatagramOptions options) =>
+        Outcome.Of(options.Validate, string.IsNullOrEmpty(name) ? string.Empty : $"Datagram socket '{name}': ");
+}
+
 /// <summary>What an option says about itself, as the host wants it.</summary>
 file static class Outcome
 {

@@ -40,6 +40,7 @@ public static class ServiceCollectionExtensions
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IPostConfigureOptions<NetPollOptions>, HostLoggers>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<NetPollOptions>, NetPollOptionsValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<ListenerOptions>, ListenerOptionsValidator>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<DatagramOptions>, DatagramOptionsValidator>());
         services.TryAddSingleton<OwnActorSystem>();
         services.TryAddSingleton(static provider => provider.GetRequiredService<OwnActorSystem>().Start());
         services.TryAddSingleton(static provider => provider.GetRequiredService<ActorSystem>()

@@ -46,6 +46,9 @@ internal sealed class ScriptedPlatform : PollPlatform
     /// <summary>How the next attempt to connect begins.</summary>
     public IoResult ConnectBegins { get; set; } = IoResult.TryAgain;
 
+    /// <summary>What the next <see cref="OpenDatagram"/> hands out: an <see cref="IDatagramSocket"/>.</summary>
+    public PollableSocket? Datagrams { get; set; }
+
     internal override long DescriptorLimit => long.MaxValue;
 
     internal override IoResult Connect(IPEndPoint remote, IPEndPoint? local, out PollableSocket? socket)
@@ -79,6 +82,12 @@ internal sealed class ScriptedPlatform : PollPlatform
     internal override IoResult Listen(IPEndPoint endPoint, int backlog, bool sharePort, out PollableSocket? listener)
     {
         listener = Listener;
+        return IoResult.Success;
+    }
+
+    internal override IoResult OpenDatagram(IPEndPoint? local, IPEndPoint? remote, bool shareAddress, out PollableSocket? socket)
+    {
+        socket = Datagrams;
         return IoResult.Success;
     }
 }

@@ -40,14 +40,30 @@ internal static class ActorMetrics
             "netpoll.connection.moves", static () => OfPollers(static home => home.Traffic.Moves), "{connection}", "Connections that came from another poller");
         _ = Meter.CreateObservableCounter(
             "netpoll.connection.io",
-            static () => OfDirections(static traffic => traffic.BytesReceived, static traffic => traffic.BytesSent),
+            static () => OfDirections(static home => home.Traffic.BytesReceived, static home => home.Traffic.BytesSent),
             "By",
             "Bytes that handlers were given, and that the system took");
         _ = Meter.CreateObservableCounter(
             "netpoll.connection.messages",
-            static () => OfDirections(static traffic => traffic.MessagesReceived, static traffic => traffic.MessagesSent),
+            static () => OfDirections(static home => home.Traffic.MessagesReceived, static home => home.Traffic.MessagesSent),
             "{message}",
             "Frames, or pieces of bytes where there are no frames, that handlers were given and sent");
+        _ = Meter.CreateObservableUpDownCounter(
+            "netpoll.poller.datagram_sockets", static () => OfPollers(static home => home.Datagrams.Sockets), "{socket}", "Open datagram sockets");
+        _ = Meter.CreateObservableUpDownCounter(
+            "netpoll.poller.datagram_peers", static () => OfPollers(static home => home.Datagrams.Peers), "{peer}", "Peers of datagram sockets that have an actor");
+        _ = Meter.CreateObservableCounter(
+            "netpoll.datagram.io",
+            static () => OfDirections(static home => home.Datagrams.BytesReceived, static home => home.Datagrams.BytesSent),
+            "By",
+            "Bytes of datagrams that handlers were given, and that the system took");
+        _ = Meter.CreateObservableCounter(
+            "netpoll.datagram.datagrams",
+            static () => OfDirections(static home => home.Datagrams.Received, static home => home.Datagrams.Sent),
+            "{datagram}",
+            "Datagrams that handlers were given, and that the system took");
+        _ = Meter.CreateObservableCounter(
+            "netpoll.datagram.dropped", OfDrops, "{datagram}", "Datagrams that were neither handled nor sent, by reason");
         _ = Meter.CreateObservableUpDownCounter(
             "netpoll.connection.output_queue", static () => OfPollers(static home => home.Traffic.QueuedBytes), "By", "Bytes that wait to be sent");
     }
@@ -106,12 +122,23 @@ internal static class ActorMetrics
     private static IEnumerable<Measurement<long>> OfPollers(Func<ActorPoller, long> figure) => Extensions().SelectMany(static extension => extension.Homes)
         .Select(home => new Measurement<long>(figure(home), GroupTag(home), PollerTag(home)));
 
-    private static IEnumerable<Measurement<long>> OfDirections(Func<Traffic, long> received, Func<Traffic, long> sent) =>
+    private static IEnumerable<Measurement<long>> OfDirections(Func<ActorPoller, long> received, Func<ActorPoller, long> sent) =>
         Extensions().SelectMany(static extension => extension.Homes).SelectMany(home => new Measurement<long>[]
         {
-            new(received(home.Traffic), GroupTag(home), PollerTag(home), new("network.io.direction", "receive")),
-            new(sent(home.Traffic), GroupTag(home), PollerTag(home), new("network.io.direction", "transmit")),
+            new(received(home), GroupTag(home), PollerTag(home), new("network.io.direction", "receive")),
+            new(sent(home), GroupTag(home), PollerTag(home), new("network.io.direction", "transmit")),
         });
+
+    private static IEnumerable<Measurement<long>> OfDrops() =>
+        Extensions().SelectMany(static extension => extension.Homes).SelectMany(static home => new Measurement<long>[]
+        {
+            new(home.Datagrams.QueueDropped, GroupTag(home), PollerTag(home), DropTag("send_queue")),
+            new(home.Datagrams.Failed, GroupTag(home), PollerTag(home), DropTag("send_failed")),
+            new(home.Datagrams.PeersRefused, GroupTag(home), PollerTag(home), DropTag("peer_limit")),
+            new(home.Datagrams.PeerDropped, GroupTag(home), PollerTag(home), DropTag("peer_queue")),
+        });
+
+    private static KeyValuePair<string, object?> DropTag(string reason) => new("netpoll.drop.reason", reason);
 
     private static KeyValuePair<string, object?> GroupTag(ActorPoller home) => new("netpoll.group", home.Poller.Group);
 

@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
+using NetPoll.Core;
 
 namespace NetPoll.Actors.Diagnostics;
 
@@ -62,4 +63,26 @@ internal static partial class Log
 
     [LoggerMessage(142, LogLevel.Information, "{Connector} has lost its connection to {EndPoint}: {Reason}")]
     internal static partial void ConnectionLost(ILogger logger, string connector, EndPoint endPoint, CloseReason reason);
+
+    [LoggerMessage(150, LogLevel.Information, "{Socket} receives datagrams on {EndPoint}")]
+    internal static partial void ReceivingDatagrams(ILogger logger, string socket, EndPoint endPoint);
+
+    [LoggerMessage(151, LogLevel.Error, "The actor of {Socket} failed while it handled {MessageType}; the socket stays, the actor is made anew")]
+    internal static partial void DatagramHandlerFailed(ILogger logger, Exception exception, string socket, string messageType);
+
+    [LoggerMessage(152, LogLevel.Error, "{Socket} ({EndPoint}) is closed: it reports {Error} (errno {NativeError}) again and again")]
+    internal static partial void DatagramSocketFailed(
+        ILogger logger, string socket, EndPoint endPoint, System.Net.Sockets.SocketError error, int nativeError);
+
+    [LoggerMessage(153, LogLevel.Error, "{Peer} failed while it handled {MessageType}; it is stopped, no other peer is touched")]
+    internal static partial void PeerFailed(ILogger logger, Exception exception, string peer, string messageType);
+
+    [LoggerMessage(154, LogLevel.Error, "{Socket} could make no actor for {Peer}; the datagram is dropped")]
+    internal static partial void PeerNotMade(ILogger logger, Exception exception, string socket, DatagramAddress peer);
+
+    [LoggerMessage(155, LogLevel.Warning, "{Socket} has {Peers} peers, as many as may be; {Dropped} datagrams of others were dropped so far, the last one was {Peer}'s")]
+    internal static partial void PeersFull(ILogger logger, string socket, int peers, long dropped, DatagramAddress peer);
+
+    [LoggerMessage(156, LogLevel.Error, "The actor of {Socket} threw while it was told that it stops")]
+    internal static partial void StoppingDatagramHandlerFailed(ILogger logger, Exception exception, string socket);
 }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using NetPoll.Actors.Connections;
+using NetPoll.Actors.Datagrams;
 using NetPoll.Actors.Diagnostics;
 using NetPoll.Actors.Groups;
 using NetPoll.Actors.Listening;
@@ -22,6 +23,7 @@ internal sealed class ActorPoller : IPollerWork
 
     private readonly List<Connection> _toFlush = [];
     private readonly Stack<PendingOutput> _idleOutputs = [];
+    private readonly Dictionary<int, DatagramScratch> _datagramScratches = [];
 
     // As the poller's thread has it: both flowed from whoever started NetPoll.
     private readonly ExecutionContext? _executionContext = ExecutionContext.Capture();
@@ -68,6 +70,9 @@ internal sealed class ActorPoller : IPollerWork
 
     /// <summary>What its connections have moved.</summary>
     internal Traffic Traffic { get; } = new();
+
+    /// <summary>What its datagram sockets have moved.</summary>
+    internal DatagramTraffic Datagrams { get; } = new();
 
     /// <summary>The connections that live here.</summary>
     internal ConnectionList Connections { get; } = new();
@@ -189,6 +194,19 @@ internal sealed class ActorPoller : IPollerWork
 
         _toFlush.Clear();
         WriteScratchUsed = 0;
+    }
+
+    /// <summary>The scratch of all sockets whose datagrams may be so long.</summary>
+    internal DatagramScratch DatagramScratchOf(int maxBytes)
+    {
+        Poller.AssertCurrent();
+        if (!_datagramScratches.TryGetValue(maxBytes, out DatagramScratch? scratch))
+        {
+            scratch = new DatagramScratch(Poller, maxBytes);
+            _datagramScratches.Add(maxBytes, scratch);
+        }
+
+        return scratch;
     }
 
     /// <summary>An empty queue for a connection whose output must wait.</summary>

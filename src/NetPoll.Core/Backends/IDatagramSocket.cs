@@ -14,6 +14,10 @@ internal interface IDatagramSocket
     IoResult SendTo(ReadOnlySpan<byte> payload, DatagramAddress to);
 
     /// <summary>Takes what is in the queue, as far as there is room, and replaces what the batch holds.</summary>
+    /// <remarks>
+    /// Fewer than there was room for means that the queue is empty, or that an error stands behind them, which the next call tells; only a
+    /// connected socket has such errors.
+    /// </remarks>
     /// <returns>How many datagrams, 1 or more; or the error.</returns>
     IoResult ReceiveBatch(DatagramBatch batch);
 

@@ -63,6 +63,37 @@ public sealed class ActorMetricsTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Datagrams_are_counted_in_both_directions_and_what_is_dropped_by_reason()
+    {
+        DatagramScript script = DatagramScript.Echo();
+        DatagramSocket echo = await _server.NetPoll.BindDatagramsAsync(
+            "echo", new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0), () => new ScriptedDatagramActor(script)).Soon();
+        DatagramSocket peers = await _server.NetPoll.BindDatagramsAsync(
+            "peers", new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0), static _ => new Mute(), new DatagramOptions { MaxPeers = 1 }).Soon();
+        using DatagramPeer peer = new();
+        using DatagramPeer other = new();
+        peer.Say("hello", echo.LocalEndPoint);
+        Assert.Equal("hello", await peer.Hears());
+        _server.System.Root.Send(echo.Pid, new SendDatagram(new byte[70_000], peer.Address));
+        peer.Say("1", peers.LocalEndPoint);
+        other.Say("2", peers.LocalEndPoint);
+        await Eventually.Equal("received", 2, async () => (await _server.Ask<DatagramStatistics>(peers.Pid, GetDatagramStatistics.Instance)).Received);
+        await Eventually.Equal("failed", 1, async () => (await _server.Ask<DatagramStatistics>(echo.Pid, GetDatagramStatistics.Instance)).Failed);
+
+        Observe();
+
+        Assert.Equal((2, "{socket}"), Sum("netpoll.poller.datagram_sockets"));
+        Assert.Equal((1, "{peer}"), Sum("netpoll.poller.datagram_peers"));
+        Assert.Equal((7, "By"), Sum("netpoll.datagram.io", "network.io.direction", "receive"));
+        Assert.Equal((5, "By"), Sum("netpoll.datagram.io", "network.io.direction", "transmit"));
+        Assert.Equal((3, "{datagram}"), Sum("netpoll.datagram.datagrams", "network.io.direction", "receive"));
+        Assert.Equal((1, "{datagram}"), Sum("netpoll.datagram.datagrams", "network.io.direction", "transmit"));
+        Assert.Equal((1, "{datagram}"), Sum("netpoll.datagram.dropped", "netpoll.drop.reason", "peer_limit"));
+        Assert.Equal((1, "{datagram}"), Sum("netpoll.datagram.dropped", "netpoll.drop.reason", "send_failed"));
+        Assert.Equal((0, "{datagram}"), Sum("netpoll.datagram.dropped", "netpoll.drop.reason", "send_queue"));
+    }
+
+    [Fact]
     public async Task Refusals_are_counted_by_reason_and_listener()
     {
         Listener listener = await _server.NetPoll.ListenAsync(
@@ -211,6 +242,11 @@ public sealed class ActorMetricsTests : IAsyncDisposable
     {
         Figure[] figures = [.. _figures.Where(figure => figure.Name == instrument && (tag is null || figure.Tags[tag] == value))];
         return (figures.Sum(static figure => figure.Value), figures.FirstOrDefault()?.Unit);
+    }
+
+    private sealed class Mute : Proto.IActor
+    {
+        public Task ReceiveAsync(Proto.IContext context) => Task.CompletedTask;
     }
 
     private sealed record Figure(string Name, string? Unit, long Value, Dictionary<string, string?> Tags);
