@@ -5,7 +5,7 @@ using Proto;
 
 namespace Guide.Tests;
 
-/// <summary>The examples of docs/actors.md about supervision, shutdown and testing do what the guide says.</summary>
+/// <summary>The examples of docs/actors.md about supervision, shutdown, blocking and testing do what the guide says.</summary>
 public sealed class ActorsLifeTests
 {
     [Fact]
@@ -37,4 +37,19 @@ public sealed class ActorsLifeTests
 
     [Fact]
     public async Task A_test_owns_the_time() => Assert.Equal("PING", await ActorsTesting.FirstLineAfterAQuietMinuteAsync());
+
+    [Fact]
+    public async Task A_handler_that_blocks_answers()
+    {
+        await using ActorSystem system = new ActorSystem().WithNetPoll();
+        Listener listener = await ActorsBlocking.ListenAsync(system, new IPEndPoint(IPAddress.Loopback, 0), static word => word.Length);
+        await using NetConnection connection = await new NetDialer().ConnectAsync(listener.EndPoint);
+        using StreamReader reader = new(connection.AsStream());
+
+        await connection.WriteAsync("four\nfives\n"u8.ToArray());
+
+        Assert.Equal("4", await reader.ReadLineAsync());
+        Assert.Equal("5", await reader.ReadLineAsync());
+        await system.NetPoll().ShutdownAsync(TimeSpan.Zero);
+    }
 }

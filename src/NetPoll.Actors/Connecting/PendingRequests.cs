@@ -41,7 +41,7 @@ public sealed class PendingRequests<TKey, TReply>
     }
 
     /// <summary>Requests without an outcome. In the connection's callbacks.</summary>
-    public int Count => _requests.Count;
+    public int Count => _connection.Do(_requests, static (_, requests) => requests.Count);
 
     /// <summary>A request is on its way; its outcome completes the task.</summary>
     /// <param name="key">What its reply will carry.</param>
@@ -68,34 +68,38 @@ public sealed class PendingRequests<TKey, TReply>
 
     /// <summary>The reply has come. In the connection's callbacks.</summary>
     /// <returns>False when nobody waits for it: it came too late, or was never asked for.</returns>
-    public bool TryComplete(TKey key, TReply reply)
+    public bool TryComplete(TKey key, TReply reply) => _connection.Do((Requests: _requests, key, reply), static (_, state) =>
     {
-        if (!_requests.Remove(key, out Request? request))
+        if (!state.Requests.Remove(state.key, out Request? request))
         {
             return false;
         }
 
-        request.Complete(reply);
+        request.Complete(state.reply);
         return true;
-    }
+    });
 
     /// <summary>The request has failed, as when the peer answers it with an error. In the connection's callbacks.</summary>
     /// <returns>False when nobody waits for it.</returns>
     public bool TryFail(TKey key, Exception exception)
     {
         ArgumentNullException.ThrowIfNull(exception);
-        if (!_requests.Remove(key, out Request? request))
+        return _connection.Do((Requests: _requests, key, exception), static (_, state) =>
         {
-            return false;
-        }
+            if (!state.Requests.Remove(state.key, out Request? request))
+            {
+                return false;
+            }
 
-        request.Fail(exception);
-        return true;
+            request.Fail(state.exception);
+            return true;
+        });
     }
 
-    private void Add(Request request)
+    private void Add(Request request) => _connection.Do((Requests: this, request), static (connection, state) => state.Requests.Add(connection, state.request));
+
+    private void Add(Connection connection, Request request)
     {
-        Connection connection = _connection.Connection;
         ActorPoller home = connection.Home;
         if (!home.Poller.IsCurrent)
         {
@@ -116,7 +120,9 @@ public sealed class PendingRequests<TKey, TReply>
         request.Start(home);
     }
 
-    private void FailAll(ConnectionClosed closed)
+    private void FailAll(ConnectionClosed closed) => _connection.Do((Requests: this, closed), static (_, state) => state.Requests.FailAllHere(state.closed));
+
+    private void FailAllHere(ConnectionClosed closed)
     {
         _closed = closed;
         Request[] left = [.. _requests.Values];

@@ -66,11 +66,21 @@ internal partial class Connection
         {
             Cold.IsReadDeadlineReported = true;
             _handler!.DeadlinePassed(DeadlineKind.Read);
+            if (_isHandlerBusy)
+            {
+                Defer(signals);
+                return;
+            }
         }
 
         if ((signals & ConnectionSignals.WriteDeadline) != 0)
         {
             WriteDeadlinePassed();
+            if (_isHandlerBusy)
+            {
+                Defer(signals & ~ConnectionSignals.WriteDeadline);
+                return;
+            }
         }
 
         if ((signals & ConnectionSignals.IdlePassed) != 0 && _phase <= ConnectionPhase.ReadClosed && _cold?.Idle is { Timeout: > 0 } idle)
@@ -84,6 +94,12 @@ internal partial class Connection
             if (_phase <= ConnectionPhase.ReadClosed && idle.Timeout > 0)
             {
                 RestartIdle(home, idle);
+            }
+
+            if (_isHandlerBusy)
+            {
+                Defer(signals & ~ConnectionSignals.IdlePassed);
+                return;
             }
         }
 
@@ -108,6 +124,30 @@ internal partial class Connection
         else
         {
             Signal(ConnectionSignals.WriteDeadline);
+        }
+    }
+
+    // A time that came up in the turn in which the handler became busy. Between turns.
+    private void LookWhileBusy(int signals)
+    {
+        if (_phase == ConnectionPhase.Closed)
+        {
+            return;
+        }
+
+        if ((signals & ConnectionSignals.WriteDeadline) != 0 && _output is not null && _descriptor.Info.IsWriteExpired)
+        {
+            WriteDeadlineDue();
+        }
+
+        if ((signals & ConnectionSignals.PhasePassed) != 0 && _cold?.Phase is { } phase)
+        {
+            PhaseTimePassed(phase);
+        }
+
+        if ((signals & ConnectionSignals.HeartbeatDue) != 0 && _cold?.Heartbeat is { } heartbeat)
+        {
+            HeartbeatTimePassed(heartbeat);
         }
     }
 

@@ -40,7 +40,13 @@ internal partial class Connection
     /// <summary>Sends bytes, which are copied or gone when this returns. The poller's thread.</summary>
     internal void Send(ReadOnlySpan<byte> bytes)
     {
-        ActorPoller home = CheckThread();
+        ActorPoller home = Home;
+        if (!home.Poller.IsCurrent)
+        {
+            SendElsewhere(bytes);
+            return;
+        }
+
         if (!IsWritable || bytes.IsEmpty)
         {
             return;
@@ -68,8 +74,12 @@ internal partial class Connection
             return;
         }
 
-        ActorPoller home = CheckThread();
-        if (IsWritable)
+        ActorPoller home = Home;
+        if (!home.Poller.IsCurrent)
+        {
+            SendElsewhere(payload);
+        }
+        else if (IsWritable)
         {
             Uncork(home);
             if (payload.Length > 0 && TryMakeRoom(home, payload.Length, isPayload: true))
@@ -82,11 +92,17 @@ internal partial class Connection
         }
     }
 
-    /// <summary>Sends what waits as far as the system takes it. The poller's thread.</summary>
+    /// <summary>Sends what waits as far as the system takes it. The poller's thread; elsewhere nothing, where that is allowed.</summary>
     /// <returns>Whether that is all, and the connection has not ended.</returns>
     internal bool TryFlush()
     {
-        ActorPoller home = CheckThread();
+        ActorPoller home = Home;
+        if (!home.Poller.IsCurrent)
+        {
+            CheckElsewhere();
+            return false;
+        }
+
         if (_phase == ConnectionPhase.Closed)
         {
             return false;
@@ -114,10 +130,17 @@ internal partial class Connection
     }
 
     /// <summary>Room of <paramref name="size"/> bytes in the poller's scratch, to be followed by <see cref="Commit"/>.</summary>
-    /// <returns>False where output waits, or where it would not fit: encode elsewhere and send that.</returns>
+    /// <returns>False where output waits, or where it would not fit, or on another thread: encode elsewhere and send that.</returns>
     internal bool TryReserve(int size, out Span<byte> room)
     {
-        ActorPoller home = CheckThread();
+        ActorPoller home = Home;
+        if (!home.Poller.IsCurrent)
+        {
+            CheckElsewhere();
+            room = default;
+            return false;
+        }
+
         bool isReserved = IsWritable && TryCork(home, size);
         room = isReserved ? home.WriteScratch.AsSpan(_corkedAt + _corkedBytes, size) : default;
         return isReserved;
@@ -377,7 +400,7 @@ internal partial class Connection
             }
         }
 
-        if (_phase <= ConnectionPhase.ReadClosed && _cold is { } cold && cold.TakeUntold(out DroppedOutput dropped))
+        if (!_isHandlerBusy && _phase <= ConnectionPhase.ReadClosed && _cold is { } cold && cold.TakeUntold(out DroppedOutput dropped))
         {
             _handler!.OutputDropped(dropped);
         }

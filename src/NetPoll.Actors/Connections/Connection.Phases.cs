@@ -80,7 +80,7 @@ internal partial class Connection
     /// <summary>The timer of the heartbeat has come up. Between turns.</summary>
     internal void HeartbeatTimePassed(HeartbeatTimer heartbeat)
     {
-        if (_isHandlerBusy && ReferenceEquals(_cold?.Heartbeat, heartbeat) && _phase == ConnectionPhase.Open)
+        if (_isHandlerBusy && ReferenceEquals(_cold?.Heartbeat, heartbeat) && _phase == ConnectionPhase.Open && heartbeat.IsDue(Home.Poller.Now))
         {
             Beat(Home, heartbeat, counts: false);
         }
@@ -117,6 +117,11 @@ internal partial class Connection
         if (_phase == ConnectionPhase.Open && phase.TakeFirstByte(now))
         {
             _handler!.DeadlinePassed(DeadlineKind.FirstByte);
+            if (_isHandlerBusy)
+            {
+                Defer(ConnectionSignals.PhasePassed);
+                return;
+            }
         }
 
         // The handler may have begun another phase, whose deadlines these are by now.

@@ -1,7 +1,7 @@
+using System.Diagnostics;
 using NetPoll.Actors.Pollers;
 using NetPoll.Core;
 using NetPoll.Core.Backends;
-using NetPoll.Core.Descriptors;
 using Proto;
 
 namespace NetPoll.Actors.Connections;
@@ -37,11 +37,17 @@ internal partial class Connection
     private bool _isSuspended;
 
     /// <summary>Whether the handler should stop taking from the bytes that it was given.</summary>
-    internal bool MustStopTaking =>
-        _isHandlerBusy || _isSuspended || IsDemandMet || _phase > ConnectionPhase.ReadClosed || Pending is not null || IsThrottled;
+    internal bool MustStopTaking => _isHandlerBusy || HoldsBack;
 
-    /// <summary>Parks the handler's unfinished task; reading goes on when it has ended. A turn only.</summary>
-    internal void ParkHandler(Task task)
+    /// <summary>Whether bytes are held back for another reason than a handler that is not done.</summary>
+    private protected bool HoldsBack =>
+        _isSuspended || IsDemandMet || _phase > ConnectionPhase.ReadClosed || Pending is not null || IsThrottled;
+
+    /// <summary>Waits for a task that a handler has left unfinished; reading goes on when it has ended. In the handler only.</summary>
+    internal virtual void AwaitHandler(Task task) => ParkHandler(task);
+
+    /// <summary>Parks the handler's unfinished task. A turn only.</summary>
+    private protected void ParkHandler(Task task)
     {
         _isHandlerBusy = true;
         if (Pending is not null)
@@ -52,6 +58,20 @@ internal partial class Connection
         // So that a turn follows even if nothing else comes: kept input may hold whole frames.
         SignalNextTurn(ConnectionSignals.InputPending);
         Park(task);
+    }
+
+    /// <summary>Takes back what a handler that ran elsewhere was given and left. The poller's thread, before the handler's task ends.</summary>
+    /// <param name="rest">Copied.</param>
+    /// <param name="offerAgain">Whether it is to be offered without new bytes, as soon as nothing holds it back.</param>
+    private protected void PutBack(ReadOnlySpan<byte> rest, bool offerAgain)
+    {
+        if (_phase <= ConnectionPhase.ReadClosed && Pending is null)
+        {
+            Debug.Assert(_input.IsEmpty, "A handler that runs elsewhere was given everything, and nothing is read until it has ended.");
+            _input.Keep(rest);
+            _mustOfferAgain = offerAgain;
+            CheckInput();
+        }
     }
 
     /// <summary>Stops delivering bytes, from the return of the handler on. The poller's thread.</summary>
@@ -182,8 +202,7 @@ internal partial class Connection
 
         if (_isHandlerBusy)
         {
-            // It is given nothing else until its task has ended.
-            SignalNextTurn(signals & ConnectionSignals.Deferrable);
+            Defer(signals);
             return;
         }
 
@@ -195,15 +214,40 @@ internal partial class Connection
         if ((signals & ConnectionSignals.ShutdownRequested) != 0 && _phase <= ConnectionPhase.ReadClosed)
         {
             _handler!.ShutdownRequested();
+            if (_isHandlerBusy)
+            {
+                Defer(signals & ~ConnectionSignals.ShutdownRequested);
+                return;
+            }
         }
 
         if ((signals & ConnectionSignals.OutputNotice) != 0)
         {
             TellOfOutput();
+            if (_isHandlerBusy)
+            {
+                // Of one thing; perhaps there is another.
+                Defer(signals);
+                return;
+            }
         }
 
         LookAtDeadlines(signals);
     }
+
+    // The handler is given nothing else until its task has ended. Times that end a connection all the same, or do something for it, do so: those
+    // that came while it was not busy yet, too.
+    private void Defer(int signals)
+    {
+        const int Due = ConnectionSignals.WriteDeadline | ConnectionSignals.PhasePassed | ConnectionSignals.HeartbeatDue;
+        SignalNextTurn(signals & ConnectionSignals.Deferrable & ~Due);
+        if ((signals & Due) != 0)
+        {
+            LookLater(signals);
+        }
+    }
+
+    private void LookLater(int signals) => Home.Poller.Post(() => LookWhileBusy(signals));
 
     /// <inheritdoc/>
     protected override void BeginTurn(ActorPoller home)
@@ -234,7 +278,12 @@ internal partial class Connection
             return;
         }
 
-        if (_phase == ConnectionPhase.Closing)
+        if (_phase == ConnectionPhase.Closing && _isHandlerBusy)
+        {
+            // No turn comes in which the peer's FIN could be waited for.
+            FinishWithoutTurn();
+        }
+        else if (_phase == ConnectionPhase.Closing)
         {
             FlushTurn(home);
             if (_output is null && Pending is null)
@@ -272,12 +321,8 @@ internal partial class Connection
         else if (!_isReadArmed)
         {
             Home.Poller.Arm(_descriptor, PollMode.Read);
-            PollSignals signals = _descriptor.Arm(PollMode.Read, this);
-            _isReadArmed = signals == PollSignals.None;
-            if (!_isReadArmed)
-            {
-                SignalNextTurn((int)signals);
-            }
+            SignalNextTurn((int)_descriptor.Arm(PollMode.Read, this));
+            _isReadArmed = true;
         }
     }
 
@@ -436,13 +481,24 @@ internal partial class Connection
         }
 
         _mustOfferAgain = !_input.IsEmpty && (_isHandlerBusy || _isSuspended || IsDemandMet || IsThrottled);
+        CheckInput();
+    }
+
+    private void CheckInput()
+    {
         int most = _owner.ConnectionOptions.MaxInputBytes;
         if (_input.Length > most)
         {
-            CloseNow(
-                CloseReason.Error,
-                new IOException($"The handler left {_input.Length} bytes of input; {nameof(ConnectionOptions.MaxInputBytes)} is {most}."),
-                reset: false);
+            IOException exception = new($"The handler left {_input.Length} bytes of input; {nameof(ConnectionOptions.MaxInputBytes)} is {most}.");
+            if (_isHandlerBusy)
+            {
+                // It is told when it is done.
+                RequestClose(CloseReason.Error, exception, reset: false);
+            }
+            else
+            {
+                CloseNow(CloseReason.Error, exception, reset: false);
+            }
         }
     }
 
@@ -510,13 +566,13 @@ internal partial class Connection
         _hasUnread = true;
     }
 
-    private static int Check(int consumed, int given) => (uint)consumed <= (uint)given
+    private protected static int Check(int consumed, int given) => (uint)consumed <= (uint)given
         ? consumed
         : throw new InvalidOperationException($"The handler says that it consumed {consumed} bytes; it was given {given}.");
 
     private IOException ToException(string operation, IoResult result) => result.ToException($"{operation} {Subject}");
 
     // A handler that keeps the bytes it was lent reads rubbish at once, and not only under load.
-    [System.Diagnostics.Conditional("DEBUG")]
+    [Conditional("DEBUG")]
     private static void Poison(ActorPoller home) => home.ReadScratch.AsSpan().Fill(0xDB);
 }

@@ -90,9 +90,12 @@ internal partial class Connection : PollerMailbox, IPollWaiter
             return opened;
         }
 
-        Connection connection = owner.HandlerOf is null
-            ? new Connection(home, socket, descriptor!, owner)
-            : new HandledConnection(home, socket, descriptor!, owner, PID.FromAddress(owner.System.Address, name));
+        Connection connection = owner switch
+        {
+            { HandlerOf: not null } => new HandledConnection(home, socket, descriptor!, owner, PID.FromAddress(owner.System.Address, name)),
+            { ConnectionOptions.Scheduling: ConnectionScheduling.ThreadPool } => new PooledConnection(home, socket, descriptor!, owner),
+            _ => new Connection(home, socket, descriptor!, owner),
+        };
         connection.KeepReceived(received);
         home.Connections.Add(connection);
         try
@@ -239,7 +242,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         long unsent = OutputBytes + (Pending?.BytesUnsent ?? 0) + (_cold?.Broken?.BytesUnsent ?? 0);
         CloseDescriptor(reset);
         Pending = null;
-        TellOfEnd(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
+        End(new ConnectionClosed(reason, exception, BytesReceived, BytesSent, unsent));
     }
 
     // For an end that was asked for, while the handler awaits: no turn comes before its task has ended. Posted, since the caller may be
@@ -312,13 +315,18 @@ internal partial class Connection : PollerMailbox, IPollWaiter
         if (Pending is { } pending)
         {
             Pending = null;
-            TellOfEnd(new ConnectionClosed(pending.Reason, pending.Exception, BytesReceived, BytesSent, pending.BytesUnsent));
+            End(new ConnectionClosed(pending.Reason, pending.Exception, BytesReceived, BytesSent, pending.BytesUnsent));
         }
     }
 
-    private void TellOfEnd(ConnectionClosed closed)
+    private void End(ConnectionClosed closed)
     {
         ActorMetrics.ConnectionClosed(this, closed.Reason);
+        TellOfEnd(closed);
+    }
+
+    private protected virtual void TellOfEnd(ConnectionClosed closed)
+    {
         _handler?.Closed(closed);
         _owner.ConnectionEnded(closed);
     }
@@ -335,11 +343,20 @@ internal partial class Connection : PollerMailbox, IPollWaiter
     private ActorPoller CheckThread()
     {
         ActorPoller home = Home;
-        return home.Poller.IsCurrent
-            ? home
-            : throw new InvalidOperationException(
-                $"A connection can be used on its poller's thread ({home.Poller}) only: from its own callbacks, and from what they await without ConfigureAwait(false).");
+        return home.Poller.IsCurrent ? home : throw NotHere(home);
     }
+
+    /// <summary>Sends bytes from another thread than the poller's, where that is allowed.</summary>
+    private protected virtual void SendElsewhere(ReadOnlySpan<byte> bytes) => CheckElsewhere();
+
+    /// <summary>Sends a payload from another thread than the poller's, where that is allowed.</summary>
+    private protected virtual void SendElsewhere(SharedPayload payload) => CheckElsewhere();
+
+    /// <summary>Throws for a caller on another thread than the poller's, if its handlers do not run there.</summary>
+    private protected virtual void CheckElsewhere() => throw NotHere(Home);
+
+    private static InvalidOperationException NotHere(ActorPoller home) => new(
+        $"A connection can be used on its poller's thread ({home.Poller}) only: from its own callbacks, and from what they await without ConfigureAwait(false).");
 
     /// <summary>
     /// Ends our side: what waits is sent, then the FIN; receiving goes on, and when the peer ends its side too the connection is closed. The

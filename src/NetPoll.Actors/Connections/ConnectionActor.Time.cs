@@ -13,16 +13,16 @@ public abstract partial class ConnectionActor
     protected DeadlineProfile? Deadlines
     {
         get => Connection.Deadlines;
-        set => Connection.Deadlines = value;
+        set => Do(value, static (connection, value) => connection.Deadlines = value);
     }
 
     /// <summary>How a quiet peer is asked for signs of life; null, the default, for not at all. Setting it begins anew.</summary>
     protected Heartbeat? Heartbeat
     {
         get => Connection.Heartbeat;
-        set => Connection.Heartbeat = value;
+        set => Do(value, static (connection, value) => connection.Heartbeat = value);
     }
 
     /// <summary>What was received is an answer to a ping, where the heartbeat leaves that to the handler (<see cref="HeartbeatAnswer.Explicit"/>).</summary>
-    protected void HeartbeatAnswered() => Connection.HeartbeatAnswered();
+    protected void HeartbeatAnswered() => Do(static connection => connection.HeartbeatAnswered());
 }

@@ -6,7 +6,7 @@ namespace NetPoll.Actors;
 public abstract partial class ConnectionActor
 {
     /// <summary>Payloads that were dropped over the connection's life, and their bytes; see <see cref="ConnectionOptions.SlowConsumerPolicy"/>.</summary>
-    protected DroppedOutput DroppedOutput => Connection.Dropped;
+    protected DroppedOutput DroppedOutput => Do(static connection => connection.Dropped);
 
     /// <summary>
     /// More output waits than <see cref="ConnectionOptions.OutputHighWatermark"/>: the peer takes less than is sent to it. Nothing is received
@@ -32,12 +32,15 @@ public abstract partial class ConnectionActor
     protected RateLimits? RateLimits
     {
         get => Connection.RateLimits;
-        set => Connection.RateLimits = value;
+        set => Do(value, static (connection, value) => connection.RateLimits = value);
     }
 
-    /// <summary>Sends bytes. In this connection's callbacks, and after their awaits; ignored after a close.</summary>
+    /// <summary>
+    /// Sends bytes. In this connection's callbacks, and after their awaits (<see cref="ConnectionScheduling.ThreadPool"/>: on any thread, and
+    /// waits for the poller if that is a MiB behind); ignored after a close.
+    /// </summary>
     /// <param name="bytes">Copied, or taken by the system, when this returns.</param>
-    /// <exception cref="InvalidOperationException">The caller is not on the connection's poller.</exception>
+    /// <exception cref="InvalidOperationException">The caller is not on the connection's poller, where its callbacks run.</exception>
     protected void Send(ReadOnlySpan<byte> bytes) => Connection.Send(bytes);
 
     /// <summary>Sends a shared payload; the caller keeps his reference. See <see cref="Send(ReadOnlySpan{byte})"/>.</summary>
@@ -62,7 +65,7 @@ public abstract partial class ConnectionActor
     protected Task SendStreamAsync(Stream stream, long? length = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(stream);
-        return Connection.SendStream(() => stream, isOurs: false, length, cancellation);
+        return Do(connection => connection.SendStream(() => stream, isOurs: false, length, cancellation));
     }
 
     /// <summary>Sends a file or a part of it; see <see cref="SendStreamAsync"/>. It is opened and closed on the thread pool.</summary>
@@ -71,7 +74,7 @@ public abstract partial class ConnectionActor
     /// <param name="length">How many bytes, 0 or more; null for all to the end.</param>
     /// <param name="cancellation">Gives it up where it is.</param>
     protected Task SendFileAsync(string path, long offset = 0, long? length = null, CancellationToken cancellation = default) =>
-        Connection.SendFile(path, offset, length, cancellation);
+        Do(connection => connection.SendFile(path, offset, length, cancellation));
 
     /// <summary>Waits until the system has taken everything that was sent so far; what is sent later is not waited for.</summary>
     /// <remarks>
@@ -90,7 +93,7 @@ public abstract partial class ConnectionActor
         }
 
         FlushTask flush = new(Connection);
-        Connection.Flush(flush);
+        Do(flush, static (connection, flush) => connection.Flush(flush));
         return new ValueTask(flush.Task.WaitAsync(cancellation));
     }
 }

@@ -19,7 +19,8 @@ namespace NetPoll.Actors;
 /// <para>
 /// Everything runs on the poller's thread, so nothing here may block: the poller's other connections would wait. An <c>await</c> in
 /// <see cref="OnMessage"/> comes back to that thread; until the task ends this connection is given nothing else. A handler that throws
-/// closes its own connection, with <see cref="CloseReason.Error"/>, and nothing else.
+/// closes its own connection, with <see cref="CloseReason.Error"/>, and nothing else. For handlers that do block there is
+/// <see cref="ConnectionScheduling.ThreadPool"/>.
 /// </para>
 /// <para>
 /// Small pieces that are sent in a callback leave together, after the other connections that became ready with this one have had their
@@ -40,13 +41,13 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
     protected EndPoint? RemoteEndPoint => Connection.RemoteEndPoint;
 
     /// <summary>Our side's address.</summary>
-    protected EndPoint? LocalEndPoint => Connection.LocalEndPoint;
+    protected EndPoint? LocalEndPoint => Do(static connection => connection.LocalEndPoint);
 
     /// <summary>The process on the other side of a Unix domain socket; null for TCP, once closed, and where the system does not tell.</summary>
-    protected PeerCredentials? PeerCredentials => Connection.PeerCredentials;
+    protected PeerCredentials? PeerCredentials => Do(static connection => connection.PeerCredentials);
 
     /// <summary>Bytes that wait to be sent because the peer does not take them.</summary>
-    protected long OutputBytes => Connection.OutputBytes;
+    protected long OutputBytes => Do(static connection => connection.OutputBytes);
 
     /// <summary>Whether bytes may still be sent: not after a close.</summary>
     protected bool IsWritable => Connection.IsWritable;
@@ -57,8 +58,8 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
     /// </summary>
     protected TimeSpan? IdleTimeout
     {
-        get => Connection.IdleTimeout;
-        set => Connection.IdleTimeout = value;
+        get => Do(static connection => connection.IdleTimeout);
+        set => Do(value, static (connection, value) => connection.IdleTimeout = value);
     }
 
     /// <summary>Whether a handler that takes frames should leave the rest for later: it waits, was suspended, or has closed.</summary>
@@ -79,6 +80,10 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
         ArgumentNullException.ThrowIfNull(context);
         return Dispatch(context, context.Message);
     }
+
+    /// <summary>Bytes came, or are offered again, where the handlers run on the thread pool.</summary>
+    /// <returns>How many of them the handler is given.</returns>
+    internal virtual int ReceivePooled(PooledConnection connection, ReadOnlySpan<byte> bytes) => connection.Receive(bytes.ToArray(), bytes => OnReceived(bytes));
 
     /// <summary>For helpers that belong to the connection: they are told of its end, before <see cref="OnClosed"/>. Must not throw.</summary>
     internal void AtEnd(Action<ConnectionClosed> action) => _atEnd += action;
@@ -181,19 +186,19 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
         if (kind == DeadlineKind.Write)
         {
             // What waits cannot be sent, so there is nothing to be polite with.
-            Connection.RequestClose(CloseReason.DeadlineExceeded, exception: null, reset: true);
+            Do(static connection => connection.RequestClose(CloseReason.DeadlineExceeded, exception: null, reset: true));
         }
         else
         {
-            Connection.Close(CloseReason.DeadlineExceeded);
+            Close(CloseReason.DeadlineExceeded);
         }
     }
 
     /// <summary>The peer has ended its side; ours still works. Unless overridden this closes the connection.</summary>
-    protected virtual void OnPeerClosed() => Connection.Close(CloseReason.Peer);
+    protected virtual void OnPeerClosed() => Close(CloseReason.Peer);
 
     /// <summary>The server stops and drains. Unless overridden this closes the connection with <see cref="CloseReason.Shutdown"/>.</summary>
-    protected virtual void OnShutdown() => Connection.Close(CloseReason.Shutdown);
+    protected virtual void OnShutdown() => Close(CloseReason.Shutdown);
 
     /// <summary>The connection has ended, exactly once; nothing more can be sent. An exception here is logged.</summary>
     protected virtual void OnClosed(ConnectionClosed closed)
@@ -201,25 +206,25 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
     }
 
     /// <summary>Sends what waits, then ends the connection. Nothing more is received or can be sent.</summary>
-    protected void Close() => Connection.Close(CloseReason.Local);
+    protected void Close() => Close(CloseReason.Local);
 
     /// <summary>As <see cref="Close()"/>, for a reason of the caller's.</summary>
-    protected void Close(CloseReason reason) => Connection.Close(reason);
+    protected void Close(CloseReason reason) => Do(reason, static (connection, reason) => connection.Close(reason));
 
     /// <summary>Resets the connection; what waits is thrown away.</summary>
-    protected void Abort() => Connection.RequestClose(CloseReason.Aborted, exception: null, reset: true);
+    protected void Abort() => Do(static connection => connection.RequestClose(CloseReason.Aborted, exception: null, reset: true));
 
     /// <summary>Sets when <see cref="OnDeadline"/> is called with <see cref="DeadlineKind.Read"/>; until the deadline is moved no bytes are delivered then.</summary>
-    protected void SetReadDeadline(Deadline deadline) => Connection.SetReadDeadline(deadline);
+    protected void SetReadDeadline(Deadline deadline) => Do(deadline, static (connection, deadline) => connection.SetReadDeadline(deadline));
 
     /// <summary>
     /// No bytes are delivered any more once the running callback has returned. Only if the peer resets the connection what it sent before is
     /// delivered all the same, and then the end.
     /// </summary>
-    protected void SuspendReading() => Connection.SuspendReading();
+    protected void SuspendReading() => Do(static connection => connection.SuspendReading());
 
     /// <summary>Bytes are delivered again, first those that were left, and as they come.</summary>
-    protected void ResumeReading() => Connection.ResumeReading();
+    protected void ResumeReading() => Do(static connection => connection.ResumeReading());
 
     /// <summary>
     /// Receives on demand from now on: so much more, then nothing until more is demanded. Demands of one unit add up;
@@ -227,13 +232,14 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
     /// </summary>
     /// <param name="count">1 or more.</param>
     /// <param name="unit">What is counted: calls with bytes, or frames where there are frames; or bytes.</param>
-    protected void Demand(long count, DemandUnit unit = DemandUnit.Messages) => Connection.Demand(count, unit);
+    protected void Demand(long count, DemandUnit unit = DemandUnit.Messages) =>
+        Do((count, unit), static (connection, demand) => connection.Demand(demand.count, demand.unit));
 
     /// <summary>
     /// Ends our side when everything is sent, and goes on receiving; when the peer has ended its side, too, the connection closes with
     /// <see cref="CloseReason.Local"/>. Nothing can be sent any more.
     /// </summary>
-    protected void CloseWrite() => Connection.CloseWrite();
+    protected void CloseWrite() => Do(static connection => connection.CloseWrite());
 
     /// <summary>A frame is handed to the user.</summary>
     private protected void CountMessage() => Connection.CountMessage();
@@ -243,12 +249,45 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
     {
         if (!task.IsCompletedSuccessfully)
         {
-            Connection.ParkHandler(task);
+            Connection.AwaitHandler(task);
         }
     }
 
     /// <summary>What was left of the bytes is offered again without new ones. Before there is a connection nothing was.</summary>
-    private protected void OfferAgain() => _connection?.OfferAgain();
+    private protected void OfferAgain()
+    {
+        if (_connection is not null)
+        {
+            Do(static connection => connection.OfferAgain());
+        }
+    }
+
+    /// <summary>Does something with the connection, on its poller: here, or there where the handlers run on the thread pool.</summary>
+    internal void Do(Action<Connection> verb) => Do(verb, static (connection, verb) => verb(connection));
+
+    /// <summary>See <see cref="Do(Action{Connection})"/>.</summary>
+    internal void Do<TArgument>(TArgument argument, Action<Connection, TArgument> verb)
+    {
+        if (Connection is PooledConnection pooled)
+        {
+            _ = pooled.Do((argument, verb), static (connection, state) =>
+            {
+                state.verb(connection, state.argument);
+                return true;
+            });
+        }
+        else
+        {
+            verb(_connection!, argument);
+        }
+    }
+
+    /// <summary>See <see cref="Do(Action{Connection})"/>.</summary>
+    internal T Do<T>(Func<Connection, T> verb) => Do(verb, static (connection, verb) => verb(connection));
+
+    /// <summary>See <see cref="Do(Action{Connection})"/>.</summary>
+    internal T Do<TArgument, T>(TArgument argument, Func<Connection, TArgument, T> verb) =>
+        Connection is PooledConnection pooled ? pooled.Do(argument, verb) : verb(_connection!, argument);
 
     private protected bool TryReserve(int size, out Span<byte> room) => Connection.TryReserve(size, out room);
 
@@ -269,7 +308,9 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
                 break;
             case Stopping:
                 _connection?.CloseForStop(_failure);
-                break;
+
+                // Where OnClosed runs on the thread pool the stop goes on behind it, by the context.
+                return _connection?.TakeParked() ?? Task.CompletedTask;
             case Restarting:
                 throw new InvalidOperationException("A connection cannot be restarted: its bytes are gone with the failed turn.");
             case Terminated or ReceiveTimeout:
@@ -300,8 +341,15 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
         ActorPoller home = ActorPoller.OfCurrentThread ?? throw new InvalidOperationException(
             $"{GetType().Name} was spawned like any other actor; a {nameof(ConnectionActor)} is made by a listener, which gives it its connection.");
         _connection = home.Current!;
-        _connection.Attach(this);
-        OnConnected();
+        if (_connection is PooledConnection pooled)
+        {
+            pooled.Attach(this, OnConnected);
+        }
+        else
+        {
+            _connection.Attach(this);
+            OnConnected();
+        }
     }
 
     private InvalidOperationException NotConnected() => new($"{GetType().Name} has no connection yet: wait for {nameof(OnConnected)}.");

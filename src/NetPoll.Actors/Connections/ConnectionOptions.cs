@@ -47,6 +47,12 @@ public sealed class ConnectionOptions
     /// <summary>How fast a connection may be from the beginning. Null, the default: as fast as it can.</summary>
     public RateLimits? RateLimits { get; set; }
 
+    /// <summary>
+    /// Where the handlers of connection actors run. Default <see cref="ConnectionScheduling.Poller"/>. A plain actor that handles connections runs
+    /// where it lives, whatever this says.
+    /// </summary>
+    public ConnectionScheduling Scheduling { get; set; }
+
     /// <summary>How long a closed connection waits for the peer's FIN, so that a reset does not cost it our last bytes. Default 2 s.</summary>
     public TimeSpan LingerTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
@@ -74,6 +80,7 @@ public sealed class ConnectionOptions
         Require(Enum.IsDefined(SlowConsumerPolicy), nameof(SlowConsumerPolicy), SlowConsumerPolicy, $"{string.Join(", ", Enum.GetNames<SlowConsumerPolicy>())}");
         Require(MaxInputBytes > 0, nameof(MaxInputBytes), MaxInputBytes, "1 byte or more");
         Require(WriteTimeout > TimeSpan.Zero || WriteTimeout == Timeout.InfiniteTimeSpan, nameof(WriteTimeout), WriteTimeout, "above 0, or infinite");
+        Require(Enum.IsDefined(Scheduling), nameof(Scheduling), Scheduling, $"{string.Join(", ", Enum.GetNames<ConnectionScheduling>())}");
         Deadlines?.Validate();
         Heartbeat?.Validate();
         RateLimits?.Validate();

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Google.Protobuf;
+using NetPoll.Actors.Connections;
 using NetPoll.Actors.Frames;
 
 namespace NetPoll.Actors;
@@ -75,6 +76,30 @@ public abstract class FramedConnectionActor : ConnectionActor
         return taken;
     }
 
+    /// <inheritdoc/>
+    internal sealed override int ReceivePooled(PooledConnection connection, ReadOnlySpan<byte> bytes)
+    {
+        // One, as if its handler awaited: the rest is offered again when it has ended.
+        FrameBounds frame;
+        try
+        {
+            if (connection.MustStopTaking || !_scanner.TryFind(bytes, out frame))
+            {
+                return 0;
+            }
+        }
+        catch (Exception exception) when (exception is FrameTooLargeException or InvalidDataException)
+        {
+            connection.Run(() => OnFrameError(exception));
+            return bytes.Length;
+        }
+
+        connection.CountMessage();
+        byte[] copy = bytes.Slice(frame.Start, frame.Length).ToArray();
+        connection.Run(() => OnFrame(copy));
+        return frame.Consumed;
+    }
+
     /// <summary>A frame has come.</summary>
     /// <param name="frame">Without what stands around it. Lent: copy what outlives the call, or what is used after an await.</param>
     /// <returns>A task; until it ends the next frame waits.</returns>
@@ -116,12 +141,12 @@ public abstract class FramedConnectionActor : ConnectionActor
         }
         else if (IsWritable)
         {
-            SendElsewhere(framing, size, length, state, write);
+            SendApart(framing, size, length, state, write);
         }
     }
 
-    // Outside a turn, or while earlier output waits, or too long for the scratch.
-    private void SendElsewhere<TState>(Framing framing, int size, int length, TState state, SpanAction<byte, TState> write)
+    // Outside a turn, on another thread, or while earlier output waits, or too long for the scratch.
+    private void SendApart<TState>(Framing framing, int size, int length, TState state, SpanAction<byte, TState> write)
         where TState : allows ref struct
     {
         if (size <= StackSize)

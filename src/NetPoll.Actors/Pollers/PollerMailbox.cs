@@ -143,6 +143,9 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     /// <summary>Parks a handler's unfinished task: until it ends nothing else is taken. From inside a turn only.</summary>
     internal void Park(Task task) => Context.Park(task);
 
+    /// <summary>Gives a parked task away, to somebody who waits for it himself. From inside a turn only.</summary>
+    internal Task? TakeParked() => _context?.TakeParked();
+
     /// <inheritdoc/>
     protected override void SendUserMessage(PID pid, object message) => PostUserMessage(message);
 
@@ -216,6 +219,9 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     /// <summary>Hands a user message to the actor.</summary>
     protected virtual Task InvokeUser(IMessageInvoker invoker, object message) => invoker.InvokeUserMessageAsync(message);
 
+    /// <summary>Hands a system message to the actor's context.</summary>
+    protected virtual Task InvokeSystem(IMessageInvoker invoker, SystemMessage message) => invoker.InvokeSystemMessageAsync(message);
+
     /// <summary>A message was posted. Any thread.</summary>
     protected virtual void OnPosted(object message)
     {
@@ -245,14 +251,14 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
         }
     }
 
-    private void RunTurn(ActorPoller home)
+    private void RunTurn(ActorPoller home, bool maySignal = true)
     {
         object? message = null;
         Task? unfinished = null;
         BeginTurn(home);
         try
         {
-            unfinished = TakeMessages(ref message);
+            unfinished = TakeMessages(ref message, maySignal);
         }
 #pragma warning disable CA1031 // Around a handler's turn: its supervisor decides.
         catch (Exception exception)
@@ -278,10 +284,9 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     }
 
     // Up to the throughput; ends early at a task that is unfinished, which it returns.
-    private Task? TakeMessages(ref object? message)
+    private Task? TakeMessages(ref object? message, bool maySignal)
     {
         IMessageInvoker invoker = _invoker!;
-        bool maySignal = true;
         bool isInContext = false;
         for (int taken = 0; taken < _throughput; taken++)
         {
@@ -289,7 +294,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
             if (_system.TryDequeue(out message))
             {
                 EnterContext(message, ref isInContext);
-                task = InvokeSystem(invoker, (SystemMessage)message);
+                task = TakeSystem(invoker, (SystemMessage)message);
             }
             else if (IsSuspended)
             {
@@ -314,7 +319,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
                 return null;
             }
 
-            if (_context?.TakeParked() is { } parked)
+            if (TakeParked() is { } parked)
             {
                 task = parked;
             }
@@ -344,7 +349,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
         }
     }
 
-    private Task InvokeSystem(IMessageInvoker invoker, SystemMessage message)
+    private Task TakeSystem(IMessageInvoker invoker, SystemMessage message)
     {
         switch (message)
         {
@@ -356,7 +361,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
                 break;
         }
 
-        return invoker.InvokeSystemMessageAsync(message);
+        return InvokeSystem(invoker, message);
     }
 
     // What our PID leads to now: the actor's process, until it has stopped for good.
@@ -377,7 +382,16 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
             Escalate(exception, message);
         }
 
-        Rest();
+        ActorPoller home = Home;
+        if (ReferenceEquals(message, SignalMessage) && !_user.IsEmpty && home.Poller.IsCurrent)
+        {
+            // What signals itself again would be the next turn's first, and its handler might await again: the messages that wait come first.
+            RunTurn(home, maySignal: false);
+        }
+        else
+        {
+            Rest();
+        }
     }
 
     private void Escalate(Exception exception, object? message)

@@ -18,10 +18,12 @@ public sealed class PendingRequestsTests : IAsyncDisposable
 
     public PendingRequestsTests() => _server = new TestServer(options: new PollerOptions { TimeProvider = _time });
 
-    [Fact]
-    public async Task Replies_in_any_order_go_to_whoever_asked()
+    [Theory]
+    [InlineData(ConnectionScheduling.Poller)]
+    [InlineData(ConnectionScheduling.ThreadPool)]
+    public async Task Replies_in_any_order_go_to_whoever_asked(ConnectionScheduling scheduling)
     {
-        (Client client, ScriptedConnection server) = await ConnectAsync();
+        (Client client, ScriptedConnection server) = await ConnectAsync(scheduling);
         Task<string> first = _server.Ask<string>(client.Pid, new Ask("a"));
         Task<string> second = _server.Ask<string>(client.Pid, new Ask("b"));
         Task<string> third = client.AskAsync("c");
@@ -37,10 +39,12 @@ public sealed class PendingRequestsTests : IAsyncDisposable
         Assert.Equal(0, await client.CountAsync());
     }
 
-    [Fact]
-    public async Task A_request_without_a_reply_ends_in_time_and_a_late_reply_is_nobody_s()
+    [Theory]
+    [InlineData(ConnectionScheduling.Poller)]
+    [InlineData(ConnectionScheduling.ThreadPool)]
+    public async Task A_request_without_a_reply_ends_in_time_and_a_late_reply_is_nobody_s(ConnectionScheduling scheduling)
     {
-        (Client client, ScriptedConnection server) = await ConnectAsync();
+        (Client client, ScriptedConnection server) = await ConnectAsync(scheduling);
         Task<string> task = client.AskAsync("a", TimeSpan.FromSeconds(5));
         Task<object> asked = _server.Ask<object>(client.Pid, new Ask("b", TimeSpan.FromSeconds(5)));
         Task<string> patient = client.AskAsync("c", Timeout.InfiniteTimeSpan);
@@ -64,11 +68,13 @@ public sealed class PendingRequestsTests : IAsyncDisposable
     }
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task When_the_connection_ends_all_fail_at_once_and_later_ones_too(bool isReset)
+    [InlineData(false, ConnectionScheduling.Poller)]
+    [InlineData(true, ConnectionScheduling.Poller)]
+    [InlineData(false, ConnectionScheduling.ThreadPool)]
+    [InlineData(true, ConnectionScheduling.ThreadPool)]
+    public async Task When_the_connection_ends_all_fail_at_once_and_later_ones_too(bool isReset, ConnectionScheduling scheduling)
     {
-        (Client client, ScriptedConnection server) = await ConnectAsync();
+        (Client client, ScriptedConnection server) = await ConnectAsync(scheduling);
         Task<string>[] tasks = [client.AskAsync("a"), client.AskAsync("b", Timeout.InfiniteTimeSpan)];
         Task<object> asked = _server.Ask<object>(client.Pid, new Ask("c"));
         await Eventually.Equal("requests that came", 3, () => Requests(server).Length);
@@ -120,11 +126,13 @@ public sealed class PendingRequestsTests : IAsyncDisposable
         Assert.Equal(1, await client.CountAsync());
     }
 
-    [Fact]
-    public async Task A_thousand_requests_each_have_one_outcome_whatever_comes_first()
+    [Theory]
+    [InlineData(ConnectionScheduling.Poller)]
+    [InlineData(ConnectionScheduling.ThreadPool)]
+    public async Task A_thousand_requests_each_have_one_outcome_whatever_comes_first(ConnectionScheduling scheduling)
     {
         Random random = new(Seed.Next());
-        (Client client, ScriptedConnection server) = await ConnectAsync();
+        (Client client, ScriptedConnection server) = await ConnectAsync(scheduling);
         Task<string>[] tasks = [.. Enumerable.Range(0, 1000).Select(number => client.AskAsync("x", TimeSpan.FromMilliseconds(random.Next(1, 50))))];
         await Eventually.Equal("requests that came", 1000, () => Requests(server).Length);
 
@@ -132,6 +140,11 @@ public sealed class PendingRequestsTests : IAsyncDisposable
         {
             string replies = string.Concat(Enumerable.Range(0, 15).Select(_ => string.Create(CultureInfo.InvariantCulture, $"{random.Next(1, 1001)} ok\n")));
             await server.Do(self => self.Send(Encoding.UTF8.GetBytes(replies)));
+            if (step == 0)
+            {
+                await Eventually.True("a reply was in time", () => tasks.Any(static task => task.IsCompletedSuccessfully));
+            }
+
             _time.Advance(TimeSpan.FromMilliseconds(1));
         }
 
@@ -147,13 +160,13 @@ public sealed class PendingRequestsTests : IAsyncDisposable
     private static string[] Requests(ScriptedConnection server) =>
         Encoding.UTF8.GetString(server.ReceivedBytes).Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
-    private async Task<(Client Client, ScriptedConnection Server)> ConnectAsync()
+    private async Task<(Client Client, ScriptedConnection Server)> ConnectAsync(ConnectionScheduling scheduling = ConnectionScheduling.Poller)
     {
         TaskCompletionSource<ScriptedConnection> accepted = new(TaskCreationOptions.RunContinuationsAsynchronously);
         _peer.Connected = self => accepted.SetResult(self);
         Listener listener = await _server.ListenAsync(_peer);
         Client client = new();
-        client.Pid = await _server.NetPoll.ConnectAsync(listener.EndPoint, () => client).Soon();
+        client.Pid = await _server.NetPoll.ConnectAsync(listener.EndPoint, () => client, options: new ConnectOptions { Connections = { Scheduling = scheduling } }).Soon();
         client.System = _server.System;
         return (client, await accepted.Task.Soon());
     }

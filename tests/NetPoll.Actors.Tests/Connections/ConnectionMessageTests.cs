@@ -125,6 +125,47 @@ public sealed class ConnectionMessageTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_handler_that_closes_and_then_awaits_does_not_hold_the_descriptor()
+    {
+        TaskCompletionSource gate = new();
+        ConnectionScript script = new()
+        {
+            Message = (connection, _) =>
+            {
+                connection.Send("bye"u8);
+                connection.Close();
+                return gate.Task;
+            },
+        };
+        Listener listener = await _server.ListenAsync(script, new ConnectionOptions { LingerTimeout = TimeSpan.FromMilliseconds(50) });
+        (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(listener, script);
+        using Peer _ = peer;
+        string socket = peer.ServerSocketName()!;
+
+        _server.System.Root.Send(connection.Pid, "go");
+        byte[] all = await peer.ReceiveToEndAsync();
+        await Eventually.True("the descriptor is gone", () => !Descriptors.Has(socket));
+        Assert.False(connection.HasClosed);
+        gate.SetResult();
+
+        Assert.Equal("bye"u8, all);
+        Assert.Equal(CloseReason.Local, (await connection.WhenClosed).Reason);
+    }
+
+    [Fact]
+    public async Task Messages_come_between_frames_of_a_handler_that_awaits_however_many_wait()
+    {
+        AwaitingLines lines = new();
+        Listener listener = await _server.ListenAsync(() => lines);
+        using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
+
+        await peer.SendAsync(string.Concat(Enumerable.Repeat("a line\n", 2000)));
+        await peer.ReceiveAsync(2000);
+
+        Assert.InRange(lines.LinesBeforeTheMessage, 1, 3);
+    }
+
+    [Fact]
     public async Task Code_that_nobody_awaits_may_send_suspend_resume_and_close_on_the_poller_too()
     {
         TaskCompletionSource send = new();
@@ -292,4 +333,31 @@ public sealed class ConnectionMessageTests : IAsyncDisposable
     }
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    /// <summary>Awaits for each line, answers it with a byte, and sends itself a message with the first.</summary>
+    private sealed class AwaitingLines : LineConnectionActor
+    {
+        private int _lines;
+
+        public int LinesBeforeTheMessage { get; private set; }
+
+        protected override Task OnLine(ReadOnlySpan<byte> line)
+        {
+            if (++_lines == 1)
+            {
+                Context.Send(Context.Self, "message");
+            }
+
+            Send("."u8);
+            return AwaitAsync();
+        }
+
+        protected override Task OnMessage(object message)
+        {
+            LinesBeforeTheMessage = _lines;
+            return Task.CompletedTask;
+        }
+
+        private static async Task AwaitAsync() => await Task.Yield();
+    }
 }
