@@ -22,6 +22,8 @@ foreach (System.Reflection.Assembly assembly in new[] { typeof(PollerGroup).Asse
 
 PollBackend backend = Enum.Parse<PollBackend>(args[0]);
 await Core(backend);
+await Unix(backend);
+await Datagrams(backend);
 await Actors(backend);
 foreach (string library in calls.Distinct())
 {
@@ -77,6 +79,72 @@ static async Task Core(PollBackend backend)
     IPEndPoint nobody = (IPEndPoint)listener.LocalEndPoint;
     await listener.CloseAsync();
     await Expect<IOException>(async () => await dialer.ConnectAsync(nobody));
+}
+
+static async Task Unix(PollBackend backend)
+{
+    DirectoryInfo folder = Directory.CreateTempSubdirectory("netpoll-");
+    try
+    {
+        await using PollerGroup group = new(new PollerOptions { PollerCount = 1, Backend = backend, Logger = new ConsoleLogger() });
+        UnixDomainSocketEndPoint endPoint = new(Path.Combine(folder.FullName, "socket"));
+        UnixDomainSocketEndPoint own = new(Path.Combine(folder.FullName, "client"));
+        using (Socket dead = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
+        {
+            dead.Bind(own);
+            dead.Listen(1);
+
+            // .NET would remove the path with the socket.
+            File.Move($"{own}", $"{endPoint}");
+        }
+
+        // Replaces what is stale, and not what is alive.
+        await using NetListener listener = NetListener.Listen(endPoint, group);
+        await Expect<IOException>(() => NetListener.Listen(endPoint, group).CloseAsync());
+        NetDialer dialer = new() { Group = group, Timeout = TimeSpan.FromSeconds(20), LocalEndPoint = own };
+        await using NetConnection client = await dialer.ConnectAsync(endPoint);
+        await client.WriteAsync("hello"u8.ToArray());
+        byte[] buffer = new byte[16];
+        int received = 0;
+        while (received < 5)
+        {
+            // Behind the one who found that somebody listens.
+            await using NetConnection server = await listener.AcceptAsync();
+            received += await server.ReadAsync(buffer);
+            _ = server.PeerCredentials;
+            _ = server.LocalEndPoint;
+            server.SetNoDelay(true);
+        }
+
+        await listener.CloseAsync();
+    }
+    finally
+    {
+        folder.Delete(recursive: true);
+    }
+}
+
+static async Task Datagrams(PollBackend backend)
+{
+    await using PollerGroup group = new(new PollerOptions { PollerCount = 1, Backend = backend, Logger = new ConsoleLogger() });
+    IPEndPoint anyPort = new(IPAddress.Loopback, 0);
+    await using NetDatagramSocket server = NetDatagramSocket.Bind(anyPort, group);
+    await using NetDatagramSocket client = NetDatagramSocket.Connect(server.LocalEndPoint, anyPort, group);
+    DatagramBatch batch = new(4);
+    batch.Add("a"u8);
+    batch.Add("b"u8);
+    await client.SendBatchAsync(batch);
+    byte[] buffer = new byte[16];
+    ReceivedDatagram received = await server.ReceiveAsync(buffer);
+    await server.SendAsync(buffer.AsMemory(0, received.Count), received.From);
+    await server.ReceiveBatchAsync(batch);
+    await client.ReceiveAsync(buffer);
+    server.SetBroadcast(true);
+    server.SetMulticastTimeToLive(1);
+    server.SetMulticastLoopback(true);
+    server.SetReceiveBuffer(64 * 1024);
+    server.SetReadDeadline(Deadline.After(TimeSpan.FromMilliseconds(5)));
+    await Expect<DeadlineExceededException>(async () => await server.ReceiveAsync(buffer));
 }
 
 static async Task Actors(PollBackend backend)

@@ -13,8 +13,6 @@ public sealed class NetDatagramSocketTests : IAsyncDisposable
 
     private readonly PollerGroup _group = new(new PollerOptions { PollerCount = 1 });
 
-    public NetDatagramSocketTests() => TestBackend.SkipOnPortable("The portable backend has no datagram sockets yet.");
-
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     public ValueTask DisposeAsync() => _group.DisposeAsync();

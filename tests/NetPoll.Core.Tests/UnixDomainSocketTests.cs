@@ -14,8 +14,6 @@ public sealed class UnixDomainSocketTests : IAsyncDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly PollerGroup _group = new(new PollerOptions { PollerCount = 2 });
 
-    public UnixDomainSocketTests() => TestBackend.SkipOnPortable("The portable backend has no Unix domain sockets yet.");
-
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     private UnixDomainSocketEndPoint Path => new(_folder["socket"]);

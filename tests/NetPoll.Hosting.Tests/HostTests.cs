@@ -33,7 +33,6 @@ public sealed class HostTests
     [Fact]
     public async Task A_listener_of_the_host_may_be_at_a_path()
     {
-        TestBackend.SkipOnPortable("The portable backend has no Unix domain sockets yet.");
         using TemporaryFolder folder = new();
         await using TestHost host = await TestHost.StartAsync(services =>
             services.AddNetPoll(static options => options.Pollers.PollerCount = 2).Listen<EchoConnection>(new UnixDomainSocketEndPoint(folder["socket"])));

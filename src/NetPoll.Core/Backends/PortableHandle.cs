@@ -10,20 +10,26 @@ internal abstract class PortableHandle : PollableSocket
     private const int LinuxUserTimeout = 18;
 
     private readonly int _descriptor;
+
+    // Ours to remove; null for TCP, for an abstract name, and for what was accepted.
+    private readonly UnixPath? _path;
     private PortableWatch? _watch;
-    private IPEndPoint? _remote;
+    private EndPoint? _remote;
     private int _isClosed;
     private bool _resetsOnClose;
 
     /// <param name="socket">Owned from here on, and made non-blocking.</param>
     /// <param name="remote">The peer.</param>
-    protected PortableHandle(Socket socket, IPEndPoint? remote)
+    /// <param name="path">The path that it is bound to, if that goes with it.</param>
+    protected PortableHandle(Socket socket, EndPoint? remote, UnixPath? path = null)
     {
         // Blocking is refused and not emulated, so no thread can be held.
         socket.Blocking = false;
         Socket = socket;
         _descriptor = (int)socket.Handle;
         _remote = remote;
+        _path = path;
+        IsUnix = socket.AddressFamily == AddressFamily.Unix;
     }
 
     protected Socket Socket { get; }
@@ -35,15 +41,18 @@ internal abstract class PortableHandle : PollableSocket
 
     internal override int Descriptor => IsClosed ? -1 : _descriptor;
 
-    internal override IPEndPoint? RemoteEndPoint => _remote is null ? null : new IPEndPoint(_remote.Address, _remote.Port);
+    /// <summary>Whether it is a Unix domain socket, and not one of TCP.</summary>
+    protected bool IsUnix { get; }
 
-    internal override IPEndPoint? LocalEndPoint
+    internal override EndPoint? RemoteEndPoint => _remote is IPEndPoint ip ? new IPEndPoint(ip.Address, ip.Port) : _remote;
+
+    internal override EndPoint? LocalEndPoint
     {
         get
         {
             try
             {
-                return Socket.LocalEndPoint is IPEndPoint local ? new IPEndPoint(local.Address, local.Port) : null;
+                return Socket.LocalEndPoint is IPEndPoint local ? new IPEndPoint(local.Address, local.Port) : Socket.LocalEndPoint;
             }
             catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
             {
@@ -102,6 +111,12 @@ internal abstract class PortableHandle : PollableSocket
 
     internal override IoResult SetOption(SocketSetting setting, int value)
     {
+        if (IsUnix && IsOfTcp(setting))
+        {
+            // What TCP has to be told holds here by itself: nothing is gathered, and a peer that goes away is seen at once.
+            return IoResult.Success;
+        }
+
         if (setting == SocketSetting.LingerSeconds)
         {
             _resetsOnClose = value == 0;
@@ -122,6 +137,12 @@ internal abstract class PortableHandle : PollableSocket
 
     internal override IoResult GetOption(SocketSetting setting, out int value)
     {
+        if (IsUnix && IsOfTcp(setting))
+        {
+            value = setting == SocketSetting.NoDelay ? 1 : 0;
+            return IoResult.Success;
+        }
+
         int found = 0;
         IoResult result;
         if (setting == SocketSetting.UserTimeoutMilliseconds)
@@ -159,6 +180,7 @@ internal abstract class PortableHandle : PollableSocket
             BeforePoliteClose();
         }
 
+        _path?.RemoveOwn();
         Socket.Dispose();
         AfterClose();
         return IoResult.Success;
@@ -195,6 +217,12 @@ internal abstract class PortableHandle : PollableSocket
         }
     }
 
+    /// <summary>Binds a Unix domain socket, whose path is nobody's business but this library's.</summary>
+    protected static void BindUnix(Socket socket, UnixDomainSocketEndPoint endPoint) => socket.Bind(new UnownedEndPoint(endPoint));
+
+    private static bool IsOfTcp(SocketSetting setting) => setting is SocketSetting.NoDelay or SocketSetting.KeepAlive or SocketSetting.KeepAliveTimeSeconds
+        or SocketSetting.KeepAliveIntervalSeconds or SocketSetting.KeepAliveProbes or SocketSetting.UserTimeoutMilliseconds;
+
     private static (SocketOptionLevel Level, SocketOptionName Name) Option(SocketSetting setting) => setting switch
     {
         SocketSetting.NoDelay => (SocketOptionLevel.Tcp, SocketOptionName.NoDelay),
@@ -206,4 +234,14 @@ internal abstract class PortableHandle : PollableSocket
         SocketSetting.ReceiveBufferBytes => (SocketOptionLevel.Socket, SocketOptionName.ReceiveBuffer),
         _ => throw new ArgumentOutOfRangeException(nameof(setting), setting, "Expected a setting that is a plain number."),
     };
+
+    /// <summary>The address of a Unix domain socket for a bind. .NET removes the path of its own kind with the socket, whosever it is by then.</summary>
+    private sealed class UnownedEndPoint(UnixDomainSocketEndPoint endPoint) : EndPoint
+    {
+        public override AddressFamily AddressFamily => AddressFamily.Unix;
+
+        public override SocketAddress Serialize() => endPoint.Serialize();
+
+        public override EndPoint Create(SocketAddress socketAddress) => endPoint.Create(socketAddress);
+    }
 }

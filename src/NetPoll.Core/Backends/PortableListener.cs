@@ -4,7 +4,7 @@ using System.Net.Sockets;
 
 namespace NetPoll.Core.Backends;
 
-/// <summary>A listening TCP socket by System.Net.Sockets alone.</summary>
+/// <summary>A listening socket, of TCP or Unix domain, by System.Net.Sockets alone.</summary>
 /// <remarks>
 /// Only an accept tells that somebody waits, and it takes him out of the system's queue: he is kept here until he is asked for. Beyond him the
 /// queue is emptied by non-blocking accepts, each behind a look, since one that finds nothing throws.
@@ -21,8 +21,8 @@ internal sealed class PortableListener : PortableHandle
     // Whether an accept is in flight. Any thread sets it (Exchange), its completion clears it after it has queued what it brought.
     private int _isInFlight;
 
-    private PortableListener(Socket socket)
-        : base(socket, remote: null)
+    private PortableListener(Socket socket, UnixPath? path = null)
+        : base(socket, remote: null, path)
     {
     }
 
@@ -57,6 +57,56 @@ internal sealed class PortableListener : PortableHandle
             socket?.Dispose();
         }
 
+        return result;
+    }
+
+    /// <summary>Makes a Unix domain socket, binds it and listens; a path that nobody listens on is replaced.</summary>
+    /// <exception cref="IOException">What is at the path may not be replaced.</exception>
+    internal static IoResult ListenUnix(UnixDomainSocketEndPoint endPoint, int backlog, out PollableSocket? listener)
+    {
+        listener = null;
+        PortableUnixPath? path = PortableUnixPath.Of(endPoint);
+        Socket? socket = null;
+        PortableListener? made = null;
+        IoResult result = Try(() => socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified));
+        if (!result.IsSuccess)
+        {
+            return result;
+        }
+
+        try
+        {
+            using IDisposable? folder = path?.Lock();
+            result = Try(() => BindUnix(socket!, endPoint));
+            if (path is not null && result.NativeError == Interop.Errno.EADDRINUSE)
+            {
+                path.RemoveStale(endPoint, isLocked: folder is not null);
+                result = Try(() => BindUnix(socket!, endPoint));
+            }
+
+            if (result.IsSuccess)
+            {
+                path?.Own();
+                result = Try(() =>
+                {
+                    socket!.Listen(backlog);
+                    made = new PortableListener(socket, path);
+                });
+                if (!result.IsSuccess)
+                {
+                    path?.RemoveOwn();
+                }
+            }
+        }
+        finally
+        {
+            if (made is null)
+            {
+                socket!.Dispose();
+            }
+        }
+
+        listener = made;
         return result;
     }
 
@@ -151,7 +201,7 @@ internal sealed class PortableListener : PortableHandle
     private static IoResult Wrap(Socket socket, out PollableSocket? accepted)
     {
         PollableSocket? made = null;
-        IoResult result = Try(() => made = new PortableSocket(socket, socket.RemoteEndPoint as IPEndPoint));
+        IoResult result = Try(() => made = new PortableSocket(socket, socket.RemoteEndPoint));
         accepted = made;
         if (made is null)
         {

@@ -28,6 +28,15 @@ internal sealed class PortablePlatform : PollPlatform
     internal override IoResult Listen(IPEndPoint endPoint, int backlog, bool sharePort, out PollableSocket? listener) =>
         PortableListener.Listen(endPoint, backlog, out listener);
 
+    internal override IoResult ConnectUnix(UnixDomainSocketEndPoint remote, UnixDomainSocketEndPoint? local, out PollableSocket? socket) =>
+        PortableSocket.ConnectUnix(remote, local, out socket);
+
+    internal override IoResult ListenUnix(UnixDomainSocketEndPoint endPoint, int backlog, out PollableSocket? listener) =>
+        PortableListener.ListenUnix(endPoint, backlog, out listener);
+
+    internal override IoResult OpenDatagram(IPEndPoint? local, IPEndPoint? remote, bool shareAddress, out PollableSocket? socket) =>
+        PortableDatagramSocket.Open(local, remote, shareAddress, out socket);
+
     internal override IDisposable? ReserveDescriptor()
     {
         try

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace NetPoll.Core.Backends;
 
-/// <summary>A TCP connection, or an attempt at one, by System.Net.Sockets alone.</summary>
+/// <summary>A connection, of TCP or Unix domain, or an attempt at one, by System.Net.Sockets alone.</summary>
 internal sealed class PortableSocket : PortableHandle
 {
     // Socket.Send goes on until all is taken: with a peer that reads as fast, one call of a large buffer would hold the poller.
@@ -33,10 +33,15 @@ internal sealed class PortableSocket : PortableHandle
     private bool _sawEnd;
     private bool _isReadShut;
 
-    internal PortableSocket(Socket socket, IPEndPoint? remote)
-        : base(socket, remote)
+    internal PortableSocket(Socket socket, EndPoint? remote, UnixPath? path = null)
+        : base(socket, remote, path)
     {
     }
+
+    // The system does not join what was sent with descriptors, or by several senders, into one read.
+    internal override bool MayReadShort => IsUnix;
+
+    internal override PeerCredentials? PeerCredentials => IsUnix && OperatingSystem.IsLinux() ? ReadCredentials() : null;
 
     /// <summary>Makes a socket and begins to connect it.</summary>
     /// <returns>Success, would block for an attempt that goes on, or the error; no socket is left then.</returns>
@@ -70,6 +75,47 @@ internal sealed class PortableSocket : PortableHandle
             return result;
         }
 
+        socket?.Dispose();
+        return result;
+    }
+
+    /// <summary>Makes a Unix domain socket and connects it.</summary>
+    /// <returns>Success; would block, and no socket, when the listener's queue is full, as on Linux; or the error.</returns>
+    internal static IoResult ConnectUnix(UnixDomainSocketEndPoint remote, UnixDomainSocketEndPoint? local, out PollableSocket? connecting)
+    {
+        connecting = null;
+        PortableUnixPath? path = local is null ? null : PortableUnixPath.Of(local);
+        _ = PortableUnixPath.Of(remote);
+        Socket? socket = null;
+        PortableSocket? made = null;
+        IoResult result = Try(() =>
+        {
+            socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            if (local is not null)
+            {
+                BindUnix(socket, local);
+                path?.Own();
+            }
+
+            made = new PortableSocket(socket, remote, path);
+            if (!OperatingSystem.IsWindows())
+            {
+                // Non-blocking, and done at once or not at all: .NET's waiting form would wait for room in a full queue, on a thread.
+                socket.Connect(remote);
+            }
+        });
+        if (result.IsSuccess && OperatingSystem.IsWindows())
+        {
+            result = made!.BeginConnect(remote);
+        }
+
+        if (result.IsSuccess || (result.WouldBlock && OperatingSystem.IsWindows()))
+        {
+            connecting = made;
+            return result;
+        }
+
+        path?.RemoveOwn();
         socket?.Dispose();
         return result;
     }
@@ -269,7 +315,20 @@ internal sealed class PortableSocket : PortableHandle
 
     protected override void AfterClose() => _receiver?.Dispose();
 
-    private IoResult BeginConnect(IPEndPoint remote)
+    // By its number on the one system where it is this; no other call names it. Process, user and group, 32 bits each.
+    private PeerCredentials? ReadCredentials()
+    {
+        const int SocketLevel = 1;
+        const int LinuxPeerCredentials = 17;
+        byte[] raw = new byte[3 * sizeof(int)];
+        int length = 0;
+        IoResult result = Try(() => length = Socket.GetRawSocketOption(SocketLevel, LinuxPeerCredentials, raw));
+        return result.IsSuccess && length == raw.Length
+            ? new PeerCredentials(BitConverter.ToInt32(raw), BitConverter.ToUInt32(raw, sizeof(int)), BitConverter.ToUInt32(raw, 2 * sizeof(int)))
+            : null;
+    }
+
+    private IoResult BeginConnect(EndPoint remote)
     {
         Volatile.Write(ref _connecting, Connecting.InFlight);
 #pragma warning disable CA2000 // Its completion disposes of it.

@@ -50,7 +50,7 @@ internal sealed class UnixSocket : LibcSocket
             return IoResult.From(descriptor);
         }
 
-        UnixPath? path = UnixPath.Of(endPoint);
+        LibcUnixPath? path = LibcUnixPath.Of(endPoint);
         IoResult result;
         try
         {
@@ -84,7 +84,7 @@ internal sealed class UnixSocket : LibcSocket
             return IoResult.From(descriptor);
         }
 
-        UnixPath? path = local is null ? null : UnixPath.Of(local);
+        LibcUnixPath? path = local is null ? null : LibcUnixPath.Of(local);
         IoResult result = local is null ? IoResult.Success : Bind(descriptor, local);
         if (result.IsSuccess)
         {
@@ -145,7 +145,7 @@ internal sealed class UnixSocket : LibcSocket
 
     private static IoResult BindAndListen(int descriptor, UnixDomainSocketEndPoint endPoint, UnixPath? path, int backlog)
     {
-        using FileDescriptorHandle? folder = path?.Lock();
+        using IDisposable? folder = path?.Lock();
         IoResult result = Bind(descriptor, endPoint);
         if (path is not null && result.NativeError == Errno.EADDRINUSE)
         {

@@ -17,8 +17,6 @@ public sealed class UnixListenerTests : IAsyncDisposable
     private readonly ConcurrentQueue<Core.Poller> _homes = new();
     private readonly ConcurrentQueue<CloseReason> _ends = new();
 
-    public UnixListenerTests() => TestBackend.SkipOnPortable("The portable backend has no Unix domain sockets yet.");
-
     private UnixDomainSocketEndPoint Path => new(_folder["socket"]);
 
     public async ValueTask DisposeAsync()
