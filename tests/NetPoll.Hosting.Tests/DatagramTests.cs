@@ -6,7 +6,6 @@ using NetPoll.Actors;
 using NetPoll.Actors.Tests.Support;
 using NetPoll.Core;
 using NetPoll.Hosting.Tests.Support;
-using NetPoll.Tests;
 using Proto;
 
 namespace NetPoll.Hosting.Tests;

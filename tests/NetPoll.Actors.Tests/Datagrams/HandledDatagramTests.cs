@@ -4,7 +4,6 @@ using System.Text;
 using System.Threading.Channels;
 using NetPoll.Actors.Tests.Support;
 using NetPoll.Core;
-using NetPoll.Tests;
 using Proto;
 
 namespace NetPoll.Actors.Tests.Datagrams;
