@@ -23,7 +23,7 @@ internal static class ActorsMoving
 
 internal sealed record Seat(PID Poller);
 
-internal sealed class Player : LineConnectionActor
+internal sealed class SeatedPlayer : LineConnectionActor
 {
     protected override Task OnLine(ReadOnlySpan<byte> line)
     {

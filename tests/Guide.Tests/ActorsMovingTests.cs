@@ -12,7 +12,7 @@ public sealed class ActorsMovingTests
     public async Task A_player_takes_a_seat_at_another_poller_and_is_moved_back()
     {
         await using ActorSystem system = new ActorSystem().WithNetPoll(new NetPollOptions { Pollers = new PollerOptions { PollerCount = 2 } });
-        Listener listener = await system.NetPoll().ListenAsync("players", new IPEndPoint(IPAddress.Loopback, 0), static () => new Player());
+        Listener listener = await system.NetPoll().ListenAsync("players", new IPEndPoint(IPAddress.Loopback, 0), static () => new SeatedPlayer());
         await using NetConnection peer = await new NetDialer().ConnectAsync(listener.EndPoint);
         using StreamReader hears = new(peer.AsStream());
         await peer.WriteAsync("hello\n"u8.ToArray());
