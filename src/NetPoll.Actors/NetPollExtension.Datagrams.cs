@@ -40,7 +40,6 @@ public sealed partial class NetPollExtension
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="IOException">The address is in use or not ours, or an option is refused; the message names it.</exception>
     /// <exception cref="ProcessNameExistException">There is a datagram socket of that name.</exception>
-    /// <exception cref="PlatformNotSupportedException">The backend has no datagram sockets.</exception>
     /// <exception cref="ObjectDisposedException">NetPoll or the actor system is shut down.</exception>
     /// <remarks>One socket lives on one poller, chosen as for a connection. An exception that the factory throws comes out as it is.</remarks>
     public Task<DatagramSocket> BindDatagramsAsync(string name, IPEndPoint endPoint, Func<DatagramActor> factory, DatagramOptions? options = null)
@@ -84,7 +83,6 @@ public sealed partial class NetPollExtension
     /// <param name="options">Null for the defaults.</param>
     /// <returns>The socket, whose PID is <c>netpoll/datagrams/</c> and a number.</returns>
     /// <exception cref="IOException">The peer's network is unreachable, the own address is in use or not ours, or an option is refused.</exception>
-    /// <exception cref="PlatformNotSupportedException">The backend has no datagram sockets.</exception>
     /// <exception cref="ObjectDisposedException">NetPoll or the actor system is shut down.</exception>
     public Task<DatagramSocket> ConnectDatagramsAsync(
         IPEndPoint remote, Func<DatagramActor> factory, IPEndPoint? local = null, DatagramOptions? options = null)

@@ -48,7 +48,6 @@ public sealed class NetDatagramSocket : IAsyncDisposable, IDisposable
     /// <param name="group">Where it lives; null for the default group.</param>
     /// <param name="shareAddress">Whether others may bind the same address, as the members of a multicast group on one machine do.</param>
     /// <exception cref="IOException">The address is in use or not ours; the message names it.</exception>
-    /// <exception cref="PlatformNotSupportedException">The backend has no datagram sockets.</exception>
     public static NetDatagramSocket Bind(IPEndPoint endPoint, PollerGroup? group = null, bool shareAddress = false)
     {
         ArgumentNullException.ThrowIfNull(endPoint);
@@ -60,7 +59,6 @@ public sealed class NetDatagramSocket : IAsyncDisposable, IDisposable
     /// <param name="local">The address to come from; null lets the system choose.</param>
     /// <param name="group">Where it lives; null for the default group.</param>
     /// <exception cref="IOException">The peer's network is unreachable, or the own address is in use or not ours.</exception>
-    /// <exception cref="PlatformNotSupportedException">The backend has no datagram sockets.</exception>
     public static NetDatagramSocket Connect(IPEndPoint remote, IPEndPoint? local = null, PollerGroup? group = null)
     {
         ArgumentNullException.ThrowIfNull(remote);
