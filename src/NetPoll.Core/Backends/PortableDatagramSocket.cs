@@ -28,8 +28,8 @@ internal sealed class PortableDatagramSocket : PortableHandle, IDatagramSocket
     // whoever finds it set is told.
     private int _isInFlight;
 
-    // An error that a completion found, or a batch behind its datagrams, and that the system has forgotten by that: the next receive's. 0 for none.
-    private int _heldError;
+    // What a completion found, or a batch behind its datagrams: the next receive's.
+    private HeldError _heldError;
 
     private PortableDatagramSocket(Socket socket, IPEndPoint? remote)
         : base(socket, remote)
@@ -68,7 +68,7 @@ internal sealed class PortableDatagramSocket : PortableHandle, IDatagramSocket
     public IoResult ReceiveFrom(Span<byte> buffer, out ReceivedDatagram datagram)
     {
         datagram = default;
-        if (TakeHeldError(out IoResult held))
+        if (_heldError.TryTake(out IoResult held))
         {
             return held;
         }
@@ -136,7 +136,7 @@ internal sealed class PortableDatagramSocket : PortableHandle, IDatagramSocket
 
                 if (!result.WouldBlock)
                 {
-                    Interlocked.Exchange(ref _heldError, (int)result.Error);
+                    _heldError.Hold(result.Error);
                 }
 
                 break;
@@ -226,7 +226,7 @@ internal sealed class PortableDatagramSocket : PortableHandle, IDatagramSocket
     internal override IoResult FinishConnect() => _isConnected ? IoResult.Success : PortableErrors.ToResult(SocketError.NotConnected);
 
     internal override IoResult Probe(PollMode mode) =>
-        (mode == PollMode.Read && Volatile.Read(ref _heldError) != 0) || IsReady(mode == PollMode.Read ? SelectMode.SelectRead : SelectMode.SelectWrite)
+        (mode == PollMode.Read && _heldError.IsHeld) || IsReady(mode == PollMode.Read ? SelectMode.SelectRead : SelectMode.SelectWrite)
             ? IoResult.Success
             : IoResult.TryAgain;
 
@@ -242,17 +242,17 @@ internal sealed class PortableDatagramSocket : PortableHandle, IDatagramSocket
             return;
         }
 
-        if (Volatile.Read(ref _heldError) != 0)
+        if (_heldError.IsHeld)
         {
             Watch?.Report(PortableNews.Read);
         }
         else if (Interlocked.Exchange(ref _isInFlight, 1) == 0)
         {
-            StartReceive();
+            ArmReceive();
         }
     }
 
-    protected override PortableNews PendingNews() => Volatile.Read(ref _heldError) != 0 ? PortableNews.Read : PortableNews.None;
+    protected override PortableNews PendingNews() => _heldError.IsHeld ? PortableNews.Read : PortableNews.None;
 
     protected override void AfterClose() => _receiver?.Dispose();
 
@@ -341,25 +341,13 @@ internal sealed class PortableDatagramSocket : PortableHandle, IDatagramSocket
         }
     }
 
-    private void StartReceive()
+    private void ArmReceive()
     {
         Receiver receiver = _receiver ??= new Receiver(this);
-        SocketError error;
-        try
+        if (!StartReceive(receiver, out SocketError error))
         {
-            if (Socket.ReceiveAsync(receiver))
-            {
-                return;
-            }
-
-            error = receiver.SocketError;
+            ReceiveCompleted(error);
         }
-        catch (ObjectDisposedException)
-        {
-            error = SocketError.OperationAborted;
-        }
-
-        ReceiveCompleted(error);
     }
 
     // A thread of the pool, or the caller of an arming that found something at once.
@@ -368,23 +356,11 @@ internal sealed class PortableDatagramSocket : PortableHandle, IDatagramSocket
         // Too long for no bytes at all is what Windows says of every datagram, which stays where it is.
         if (error is not (SocketError.Success or SocketError.OperationAborted or SocketError.MessageSize))
         {
-            Interlocked.Exchange(ref _heldError, (int)error);
+            _heldError.Hold(error);
         }
 
         Interlocked.Exchange(ref _isInFlight, 0);
         Watch?.Report(PortableNews.Read);
-    }
-
-    private bool TakeHeldError(out IoResult held)
-    {
-        held = default;
-        if (Volatile.Read(ref _heldError) == 0)
-        {
-            return false;
-        }
-
-        held = PortableErrors.ToResult((SocketError)Interlocked.Exchange(ref _heldError, 0));
-        return !held.IsSuccess;
     }
 
     private sealed class Receiver : SocketAsyncEventArgs

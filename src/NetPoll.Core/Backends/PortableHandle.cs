@@ -217,6 +217,25 @@ internal abstract class PortableHandle : PollableSocket
         }
     }
 
+    /// <summary>Starts a receive that takes nothing, whose completion is readiness.</summary>
+    /// <param name="receiver">Its own event is raised if this returns true.</param>
+    /// <param name="error">How it ended, if it has: aborted where the socket is closed.</param>
+    /// <returns>Whether it is pending.</returns>
+    protected bool StartReceive(SocketAsyncEventArgs receiver, out SocketError error)
+    {
+        try
+        {
+            bool isPending = Socket.ReceiveAsync(receiver);
+            error = isPending ? SocketError.Success : receiver.SocketError;
+            return isPending;
+        }
+        catch (ObjectDisposedException)
+        {
+            error = SocketError.OperationAborted;
+            return false;
+        }
+    }
+
     /// <summary>Binds a Unix domain socket, whose path is nobody's business but this library's.</summary>
     protected static void BindUnix(Socket socket, UnixDomainSocketEndPoint endPoint) => socket.Bind(new UnownedEndPoint(endPoint));
 

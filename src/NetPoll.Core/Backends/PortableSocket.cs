@@ -24,8 +24,8 @@ internal sealed class PortableSocket : PortableHandle
     //          before the exchange is told by it, one after it starts its own receive, which sees the present state.
     // Proof    PortableBackendTests.
 
-    // An error that a completion found and that the system has forgotten by that: the next operation's. 0 for none.
-    private int _heldError;
+    // What a completion found: the next operation's.
+    private HeldError _heldError;
 
     private int _connecting;
 
@@ -122,7 +122,7 @@ internal sealed class PortableSocket : PortableHandle
 
     internal override IoResult Read(Span<byte> buffer)
     {
-        if (TakeHeldError(out IoResult held))
+        if (_heldError.TryTake(out IoResult held))
         {
             return held;
         }
@@ -134,10 +134,10 @@ internal sealed class PortableSocket : PortableHandle
             {
                 if (count == 0 && !buffer.IsEmpty)
                 {
-                    if ((Volatile.Read(ref _armed) & Armed.InFlight) != 0 || Volatile.Read(ref _heldError) != 0)
+                    if ((Volatile.Read(ref _armed) & Armed.InFlight) != 0 || _heldError.IsHeld)
                     {
                         // It may be a reset whose error the receive in flight has just been given: its completion tells.
-                        return TakeHeldError(out held) ? held : IoResult.TryAgain;
+                        return _heldError.TryTake(out held) ? held : IoResult.TryAgain;
                     }
 
                     _sawEnd = true;
@@ -157,7 +157,7 @@ internal sealed class PortableSocket : PortableHandle
 
     internal override IoResult Write(ReadOnlySpan<byte> buffer)
     {
-        if (TakeHeldError(out IoResult held))
+        if (_heldError.TryTake(out IoResult held))
         {
             return held;
         }
@@ -231,7 +231,7 @@ internal sealed class PortableSocket : PortableHandle
                 return IoResult.Success;
         }
 
-        if (TakeHeldError(out IoResult held))
+        if (_heldError.TryTake(out IoResult held))
         {
             return held;
         }
@@ -250,7 +250,7 @@ internal sealed class PortableSocket : PortableHandle
 
     internal override IoResult Probe(PollMode mode)
     {
-        bool isReady = Volatile.Read(ref _heldError) != 0 || (mode == PollMode.Read && _isReadShut)
+        bool isReady = _heldError.IsHeld || (mode == PollMode.Read && _isReadShut)
             || IsReady(mode == PollMode.Read ? SelectMode.SelectRead : SelectMode.SelectWrite) || IsReady(SelectMode.SelectError);
         return isReady ? IoResult.Success : IoResult.TryAgain;
     }
@@ -265,14 +265,14 @@ internal sealed class PortableSocket : PortableHandle
 
         if ((mode & PollMode.Write) != 0)
         {
-            Watch?.Report(Volatile.Read(ref _connecting) == Connecting.Done || Volatile.Read(ref _heldError) != 0
+            Watch?.Report(Volatile.Read(ref _connecting) == Connecting.Done || _heldError.IsHeld
                 ? PortableNews.Write
                 : PortableNews.LookForRoom);
         }
 
         if ((mode & PollMode.Read) != 0)
         {
-            if (_isReadShut || Volatile.Read(ref _heldError) != 0)
+            if (_isReadShut || _heldError.IsHeld)
             {
                 Watch?.Report(PortableNews.Read);
             }
@@ -302,7 +302,7 @@ internal sealed class PortableSocket : PortableHandle
     }
 
     protected override PortableNews PendingNews() =>
-        Volatile.Read(ref _connecting) == Connecting.Done || Volatile.Read(ref _heldError) != 0 ? PortableNews.Read | PortableNews.Write : PortableNews.None;
+        Volatile.Read(ref _connecting) == Connecting.Done || _heldError.IsHeld ? PortableNews.Read | PortableNews.Write : PortableNews.None;
 
     // .NET resets a connection that is closed with a receive in flight, unless our end was told before: what is unsent would be lost.
     protected override void BeforePoliteClose()
@@ -353,7 +353,7 @@ internal sealed class PortableSocket : PortableHandle
         connector.Dispose();
         if (error != SocketError.Success)
         {
-            Interlocked.Exchange(ref _heldError, (int)error);
+            _heldError.Hold(error);
         }
 
         Interlocked.Exchange(ref _connecting, error == SocketError.Success ? Connecting.Done : Connecting.Told);
@@ -368,22 +368,10 @@ internal sealed class PortableSocket : PortableHandle
         }
 
         Receiver receiver = _receiver ??= new Receiver(this);
-        SocketError error;
-        try
+        if (!StartReceive(receiver, out SocketError error))
         {
-            if (Socket.ReceiveAsync(receiver))
-            {
-                return;
-            }
-
-            error = receiver.SocketError;
+            ReceiveCompleted(error);
         }
-        catch (ObjectDisposedException)
-        {
-            error = SocketError.OperationAborted;
-        }
-
-        ReceiveCompleted(error);
     }
 
     // A thread of the pool, or the caller of an arming that found something at once.
@@ -392,7 +380,7 @@ internal sealed class PortableSocket : PortableHandle
         if (error is not (SocketError.Success or SocketError.OperationAborted))
         {
             // The system has told it and will not again: the next read or write is to hear of it.
-            Interlocked.Exchange(ref _heldError, (int)error);
+            _heldError.Hold(error);
         }
 
         int armed = Interlocked.Exchange(ref _armed, Armed.Nothing);
@@ -426,7 +414,7 @@ internal sealed class PortableSocket : PortableHandle
             }
             else if (error != SocketError.WouldBlock)
             {
-                Interlocked.Exchange(ref _heldError, (int)error);
+                _heldError.Hold(error);
             }
 
             return error;
@@ -435,19 +423,6 @@ internal sealed class PortableSocket : PortableHandle
         {
             return SocketError.OperationAborted;
         }
-    }
-
-    private bool TakeHeldError(out IoResult held)
-    {
-        held = default;
-        if (Volatile.Read(ref _heldError) == 0)
-        {
-            return false;
-        }
-
-        SocketError error = (SocketError)Interlocked.Exchange(ref _heldError, 0);
-        held = PortableErrors.ToResult(error);
-        return error != SocketError.Success;
     }
 
     private static class Armed
