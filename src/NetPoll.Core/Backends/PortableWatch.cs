@@ -1,22 +1,14 @@
 namespace NetPoll.Core.Backends;
 
-/// <summary>A socket's seat at a portable backend: where its completions leave what they found, until the poller takes it.</summary>
+/// <summary>A socket's seat at a portable backend: what ties the completions of one stay to the poller of that stay.</summary>
 /// <remarks>
 /// Made by every open and gone with the close, so that what comes too late carries the old token, or goes to the old backend, and is
-/// nobody's. It is the node of the backend's queue itself: nothing is allocated to tell of an event.
+/// nobody's.
 /// </remarks>
 internal sealed class PortableWatch
 {
     private readonly PortableBackend _backend;
     private bool _isClosed;
-
-    private int _news;
-    // Word     what has happened since the poller last looked: PortableNews; not 0 from the push on until the poller takes it.
-    // Writers  any thread adds (Or); the poller's thread takes all (Exchange).
-    // Race     news that come while the node is still in the queue, or just as it is taken out of it.
-    // Order    Only who turns 0 into something pushes, so the node is in the queue at most once, and its link is touched by nobody else
-    //          until the poller has taken the news. The poller reads the link before that.
-    // Proof    PortableBackendTests.
 
     internal PortableWatch(PortableBackend backend, PortableHandle socket, PollToken token)
     {
@@ -28,9 +20,6 @@ internal sealed class PortableWatch
     internal PortableHandle Socket { get; }
 
     internal PollToken Token { get; }
-
-    /// <summary>The next in the queue. Whoever has the node.</summary>
-    internal PortableWatch? Next { get; set; }
 
     /// <summary>Whether the backend looks after it because no completion can tell. The poller's thread.</summary>
     internal bool IsInWriteLooks { get; set; }
@@ -45,17 +34,14 @@ internal sealed class PortableWatch
 
     internal void Close() => Volatile.Write(ref _isClosed, true);
 
-    /// <summary>Adds news, and wakes the poller. Any thread; allocates nothing.</summary>
+    /// <summary>Tells the poller. Any thread.</summary>
     internal void Report(PortableNews news)
     {
-        if (news != PortableNews.None && Interlocked.Or(ref _news, (int)news) == 0)
+        if (news != PortableNews.None)
         {
-            _backend.Push(this);
+            _backend.Push(this, news);
         }
     }
-
-    /// <summary>Takes what has happened. The poller's thread, after it took the node out of the queue.</summary>
-    internal PortableNews Take() => (PortableNews)Interlocked.Exchange(ref _news, 0);
 }
 
 /// <summary>What a completion, or an arming, leaves for the poller.</summary>
@@ -85,4 +71,7 @@ internal enum PortableNews
 
     /// <summary>Not an event: somebody wants to know of a reset though unread bytes stand before it.</summary>
     LookForReset = 0x200,
+
+    /// <summary>What the poller has to look for.</summary>
+    LookFor = LookForRoom | LookForReset,
 }
