@@ -19,7 +19,21 @@ public sealed partial class Poller
     // A moving average of how long the last waits took, in nanoseconds. The poller's thread.
     private long _recentGap = long.MaxValue / 8;
 
-    /// <summary>Looks for events for a while instead of sleeping, if that is worth it.</summary>
+    private bool MaySpin => _maxSpin != 0 && _timer is null && _recentGap <= _maxSpin * WakeUpFactor;
+
+    private bool TryLook(out int found)
+    {
+        found = _backend.Wait(_events, 0);
+        if (found == 0)
+        {
+            return false;
+        }
+
+        _recentGap -= _recentGap / 4;
+        return true;
+    }
+
+    /// <summary>Looks for events for a while instead of sleeping, after a first look that found none.</summary>
     /// <param name="now">The clock.</param>
     /// <param name="due">When the next deadline is due.</param>
     /// <param name="found">Events found.</param>
@@ -27,19 +41,6 @@ public sealed partial class Poller
     private bool TrySpin(long now, long due, out int found)
     {
         found = 0;
-        if (_maxSpin == 0 || _timer is not null || _recentGap > _maxSpin * WakeUpFactor)
-        {
-            return false;
-        }
-
-        // The first look is free of everything else: under load there is always something.
-        found = _backend.Wait(_events, 0);
-        if (found > 0)
-        {
-            _recentGap -= _recentGap / 4;
-            return true;
-        }
-
         long end = Math.Min(now + _maxSpin, due);
         for (int looks = 1; looks % LooksPerCheck != 0 || MayGoOn(end); looks++)
         {

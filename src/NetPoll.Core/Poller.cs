@@ -54,6 +54,7 @@ public sealed partial class Poller
     private readonly ITimer? _timer;
     private long _now;
     private long _turnStartedAt;
+    private bool _isTurnMeasured;
     private object? _currentWork;
 
     // Any thread.
@@ -457,6 +458,12 @@ public sealed partial class Poller
     {
         int count = Wait();
         _now = _clock.Nanoseconds;
+        if (!_isTurnMeasured)
+        {
+            MeasureTurn(_now);
+        }
+
+        _isTurnMeasured = false;
         Volatile.Write(ref _turnStartedAt, _now);
         _waits++;
         BeginShare();
@@ -471,14 +478,20 @@ public sealed partial class Poller
     {
         if (!_runQueue.IsEmpty || !_inbox.IsEmpty)
         {
-            MeasureTurn(_clock.Nanoseconds);
             return _backend.Wait(_events, 0);
+        }
+
+        // The first look is free of everything else, of the clock as well: under load there is always something.
+        bool maySpin = MaySpin;
+        if (maySpin && TryLook(out int found))
+        {
+            return found;
         }
 
         long now = _clock.Nanoseconds;
         MeasureTurn(now);
         long due = _wheel.NextDue();
-        if (TrySpin(now, due, out int found))
+        if (maySpin && TrySpin(now, due, out found))
         {
             return found;
         }
@@ -510,8 +523,10 @@ public sealed partial class Poller
         return count;
     }
 
+    // The turn ends with the first look at the clock after it.
     private void MeasureTurn(long now)
     {
+        _isTurnMeasured = true;
         if (_waits == 0)
         {
             return;

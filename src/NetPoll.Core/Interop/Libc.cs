@@ -77,7 +77,7 @@ internal static unsafe partial class Libc
     /// <summary>epoll_wait(2): blocks until an event, a signal or the timeout; -1 waits for ever. EINTR is not retried.</summary>
     /// <returns>Events written, 0 on timeout, or the negative errno.</returns>
     internal static int EpollWait(int epoll, EpollEvent* events, int capacity, int timeoutMilliseconds) =>
-        Result(epoll_wait(epoll, events, capacity, timeoutMilliseconds));
+        Result(SystemCall.EpollWait(epoll, events, capacity, timeoutMilliseconds));
 
     /// <summary>eventfd(2), non-blocking and close-on-exec.</summary>
     /// <returns>The number, or the negative errno.</returns>
@@ -363,9 +363,6 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "epoll_ctl")]
     private static partial int epoll_ctl(int epoll, int operation, int descriptor, EpollEvent* change);
-
-    [LibraryImport("libc", EntryPoint = "epoll_wait")]
-    private static partial int epoll_wait(int epoll, EpollEvent* events, int capacity, int timeout);
 
     [LibraryImport("libc", EntryPoint = "eventfd")]
     private static partial int eventfd(uint initial, int flags);

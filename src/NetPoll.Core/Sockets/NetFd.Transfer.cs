@@ -9,6 +9,11 @@ internal sealed partial class NetFd
     private ReadOperation? _idleRead;
     private WriteOperation? _idleWrite;
     private VectoredWriteOperation? _idleVectoredWrite;
+    // Words    the operation of each kind that waits to be used again, or null.
+    // Writers  who holds the direction's lock takes it, so there is one taker; whoever took a result puts the operation back, any thread.
+    // Race     one that is put back between a taker's read and his null is forgotten: garbage, and the next wait makes another.
+    // Order    none is needed: the lock orders the takers, and what is put back is written before it is put there (release).
+    // Proof    SocketOperationTests.
 
     // Under the read lock: the last read found the end of what was there, so the next one may park without asking the system. An edge
     // that comes after that read is latched in the slot, since nothing prepares the slot in between.
@@ -151,7 +156,7 @@ internal sealed partial class NetFd
         OperationOutcome outcome = Poller.IsShareSpent ? OperationOutcome.From(IoResult.Unfinished) : WriteFirst(ref cursor);
         if (outcome.Io.WouldBlock || outcome.Io.IsUnfinished)
         {
-            VectoredWriteOperation operation = Interlocked.Exchange(ref _idleVectoredWrite, null) ?? new VectoredWriteOperation(this);
+            VectoredWriteOperation operation = Take(ref _idleVectoredWrite) ?? new VectoredWriteOperation(this);
             await operation.Begin(cursor, outcome.Io.IsUnfinished, cancellationToken);
             return;
         }
@@ -181,6 +186,14 @@ internal sealed partial class NetFd
 
     internal void ReturnWriteOperation(WriteOperation operation) => Volatile.Write(ref _idleWrite, operation);
 
+    private static T? Take<T>(ref T? idle)
+        where T : SocketOperation
+    {
+        T? taken = Volatile.Read(ref idle);
+        idle = null;
+        return taken;
+    }
+
     private ValueTask<int> ReadLocked(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         if (buffer.IsEmpty)
@@ -203,7 +216,7 @@ internal sealed partial class NetFd
             }
         }
 
-        ReadOperation operation = Interlocked.Exchange(ref _idleRead, null) ?? new ReadOperation(this);
+        ReadOperation operation = Take(ref _idleRead) ?? new ReadOperation(this);
         return operation.Begin(buffer, isPostponed, cancellationToken);
     }
 
@@ -243,7 +256,7 @@ internal sealed partial class NetFd
         OperationOutcome outcome = Poller.IsShareSpent ? OperationOutcome.From(IoResult.Unfinished) : WriteFirst(buffer, ref written);
         if (outcome.Io.WouldBlock || outcome.Io.IsUnfinished)
         {
-            WriteOperation operation = Interlocked.Exchange(ref _idleWrite, null) ?? new WriteOperation(this);
+            WriteOperation operation = Take(ref _idleWrite) ?? new WriteOperation(this);
             return operation.Begin(buffer, written, outcome.Io.IsUnfinished, cancellationToken);
         }
 
