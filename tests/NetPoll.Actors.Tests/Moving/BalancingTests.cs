@@ -28,6 +28,43 @@ public sealed class BalancingTests
     }
 
     [Fact]
+    public void Look_after_look_the_pollers_become_more_even_until_nothing_moves()
+    {
+        Random random = new(Seed.Next());
+        for (int round = 0; round < 300; round++)
+        {
+            // Some light connections and some heavy ones, all on one of two pollers at first, or anywhere.
+            int count = random.Next(1, 40);
+            double[] loads = [.. Enumerable.Range(0, count).Select(_ => (Math.Pow(random.NextDouble(), 3) + 0.0001) / count)];
+            int spread = random.Next(1, 3);
+            int[] homes = [.. Enumerable.Range(0, count).Select(_ => random.Next(spread))];
+            int looks = 0;
+            while (true)
+            {
+                double difference = ShareOf(0) - ShareOf(1);
+                int ahead = difference > 0 ? 0 : 1;
+                int[] candidates = [.. Enumerable.Range(0, count).Where(place => homes[place] == ahead)];
+                List<int> chosen = Balancer.Choose([.. candidates.Select(place => loads[place])], Math.Abs(difference), most: 8);
+                if (chosen.Count == 0)
+                {
+                    break;
+                }
+
+                chosen.ForEach(place => homes[candidates[place]] = 1 - ahead);
+                Assert.True(Math.Abs(ShareOf(0) - ShareOf(1)) < Math.Abs(difference), "a look that made the pollers less even");
+                Assert.True(++looks <= 10 * count, "connections that go to and fro");
+            }
+
+            // Every connection of the one that is ahead is more than half of what is left.
+            double left = Math.Abs(ShareOf(0) - ShareOf(1));
+            int heavier = ShareOf(0) > ShareOf(1) ? 0 : 1;
+            Assert.All(Enumerable.Range(0, count).Where(place => homes[place] == heavier), place => Assert.True(loads[place] > left / 2));
+
+            double ShareOf(int home) => Enumerable.Range(0, count).Where(place => homes[place] == home).Sum(place => loads[place]);
+        }
+    }
+
+    [Fact]
     public async Task A_poller_that_has_all_the_load_gives_a_part_of_it_away_and_what_has_moved_rests()
     {
         const int connections = 8;
