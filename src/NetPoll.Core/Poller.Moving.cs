@@ -30,6 +30,7 @@ public sealed partial class Poller
             moved!.ReadsShort();
         }
 
+        EndTurnOfDeadlines(_clock.Nanoseconds);
         MoveDeadline(descriptor, target, moved!, PollMode.Read);
         MoveDeadline(descriptor, target, moved!, PollMode.Write);
         Evict(descriptor);

@@ -52,6 +52,9 @@ public sealed partial class Poller
     private readonly ReadyList _ready = new();
     private readonly PollEvent[] _events;
     private readonly ITimer? _timer;
+
+    // Whose deadlines were set in this turn and count from its end.
+    private readonly List<PollDescriptor> _fromTurnEnd = [];
     private long _now;
     private long _turnStartedAt;
     private bool _isTurnMeasured;
@@ -344,8 +347,21 @@ public sealed partial class Poller
     }
 
     /// <summary>Sets a deadline. Any thread; in force when this returns. Go: <c>poll_runtime_pollSetDeadline</c>.</summary>
-    internal void SetDeadline(PollDescriptor descriptor, PollMode mode, Deadline deadline) =>
-        Finish(descriptor, descriptor.SetDeadline(mode, deadline.Resolve(_clock)));
+    internal void SetDeadline(PollDescriptor descriptor, PollMode mode, Deadline deadline)
+    {
+        // A look at the clock costs twice as much as all the rest. Not by a clock that somebody else moves, perhaps within this turn.
+        if (deadline.IsTime(out long time) && IsCurrent && _timer is null)
+        {
+            if (descriptor.SetDeadlineFromTurnEnd(mode, time))
+            {
+                _fromTurnEnd.Add(descriptor);
+            }
+        }
+        else
+        {
+            Finish(descriptor, descriptor.SetDeadline(mode, deadline.Resolve(_clock)));
+        }
+    }
 
     /// <summary>Asks for the next readiness of a direction, where edges do not come by themselves.</summary>
     /// <remarks>Any thread. After the operation that would block, and before the park: what comes in between is latched in the slot.</remarks>
@@ -467,6 +483,7 @@ public sealed partial class Poller
         Volatile.Write(ref _turnStartedAt, _now);
         _waits++;
         BeginShare();
+        EndTurnOfDeadlines(_now);
         DispatchEvents(count);
         ExpireDeadlines();
         RunReady();
@@ -490,6 +507,7 @@ public sealed partial class Poller
 
         long now = _clock.Nanoseconds;
         MeasureTurn(now);
+        EndTurnOfDeadlines(now);
         long due = _wheel.NextDue();
         if (maySpin && TrySpin(now, due, out found))
         {
@@ -521,6 +539,19 @@ public sealed partial class Poller
         }
 
         return count;
+    }
+
+    private void EndTurnOfDeadlines(long now)
+    {
+        if (_fromTurnEnd.Count > 0)
+        {
+            foreach (PollDescriptor descriptor in _fromTurnEnd)
+            {
+                descriptor.EndTurn(now);
+            }
+
+            _fromTurnEnd.Clear();
+        }
     }
 
     // The turn ends with the first look at the clock after it.

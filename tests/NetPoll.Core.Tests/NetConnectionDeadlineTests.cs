@@ -26,6 +26,30 @@ public sealed class NetConnectionDeadlineTests
     }
 
     [Fact]
+    public async Task A_deadline_that_the_poller_s_own_code_sets_is_met_however_long_its_turn_lasts()
+    {
+        await using Loopback pair = await Loopback.ConnectAsync();
+        TaskCompletionSource<(long Start, Task<int> Read)> began = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        pair.Connection.Poller.Post(() =>
+        {
+            pair.Connection.SetReadDeadline(Deadline.After(TimeSpan.FromMilliseconds(40)));
+            Assert.Equal(TimeSpan.FromMilliseconds(40), pair.Connection.TimeLeft(PollMode.Read));
+            long start = TimeProvider.System.GetTimestamp();
+            Task<int> read = pair.Connection.ReadAsync(new byte[1]).AsTask();
+            while (TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromMilliseconds(60))
+            {
+            }
+
+            Assert.False(read.IsCompleted);
+            began.SetResult((start, read));
+        });
+
+        (long start, Task<int> read) = await began.Task.WaitAsync(Limit, Cancellation);
+
+        await AssertTimesOut(read, start, TimeSpan.FromMilliseconds(100));
+    }
+
+    [Fact]
     public async Task NP055_A_read_that_begins_after_a_past_deadline_was_set_always_fails()
     {
         await using Loopback pair = await Loopback.ConnectAsync();

@@ -30,7 +30,7 @@ public readonly struct Deadline : IEquatable<Deadline>
     /// <summary>Already over: everything in progress and everything later fails at once.</summary>
     public static Deadline Past => new(Kind.Past, 0);
 
-    /// <summary>A time from the moment at which the deadline is set.</summary>
+    /// <summary>A time from the moment at which the deadline is set; on the poller's own thread, from the end of the turn in which it is.</summary>
     /// <param name="timeout">
     /// Zero or negative is <see cref="Past"/>; <see cref="Timeout.InfiniteTimeSpan"/> is <see cref="None"/>. Rounded up to a millisecond.
     /// </param>
@@ -87,9 +87,19 @@ public readonly struct Deadline : IEquatable<Deadline>
                     return -1;
                 }
 
-                // An overflow is the end of time, never the past.
-                long now = clock.Nanoseconds;
-                return ticks > (long.MaxValue - now) / 100 ? long.MaxValue : now + (ticks * 100);
+                return End(clock.Nanoseconds, ToNanoseconds(ticks));
         }
     }
+
+    /// <summary>Whether it is a time from when it is set, and how long, in nanoseconds.</summary>
+    internal bool IsTime(out long nanoseconds)
+    {
+        nanoseconds = _kind == Kind.After ? ToNanoseconds(_ticks) : 0;
+        return _kind == Kind.After;
+    }
+
+    /// <summary>When a time is over that begins now. An overflow is the end of time, never the past.</summary>
+    internal static long End(long now, long nanoseconds) => nanoseconds > long.MaxValue - now ? long.MaxValue : now + nanoseconds;
+
+    private static long ToNanoseconds(long ticks) => ticks > long.MaxValue / 100 ? long.MaxValue : ticks * 100;
 }

@@ -17,7 +17,8 @@ internal sealed class DescriptorDeadlines(PollDescriptor descriptor, TimingWheel
     private uint _readSequence;
     private uint _writeSequence;
 
-    // 0: none. Above 0: armed, nanoseconds of the poller's clock. Below 0: expired, or set in the past.
+    // 0: none. Above 0: armed, nanoseconds of the poller's clock; or of those in _fromTurnEnd, after the turn that runs. Below 0: expired, or
+    // set in the past.
     private long _read;
     private long _write;
 
@@ -29,6 +30,11 @@ internal sealed class DescriptorDeadlines(PollDescriptor descriptor, TimingWheel
     // Whether this is on its way to the poller as work.
     private bool _isSyncQueued;
 
+    // What a handler has set in the turn that runs is a time, which becomes a moment at the turn's end: the poller looks at the clock then anyway,
+    // and before it nothing can fire. It only ever counts as later than it will be.
+    private PollMode _fromTurnEnd;
+    private bool _isListedForTurnEnd;
+
     /// <inheritdoc/>
     IPollerWork? IPollerWork.Next { get; set; }
 
@@ -39,8 +45,8 @@ internal sealed class DescriptorDeadlines(PollDescriptor descriptor, TimingWheel
     /// <summary>Deadlines that are armed and have not passed: 0 to 2. Any thread; a snapshot's figure.</summary>
     internal int Armed => (Volatile.Read(ref _read) > 0 ? 1 : 0) + (Volatile.Read(ref _write) > 0 ? 1 : 0);
 
-    /// <summary>0 for none, below 0 for past, else nanoseconds of the poller's clock.</summary>
-    internal long this[PollMode mode] => mode == PollMode.Read ? _read : _write;
+    /// <summary>0 for none, below 0 for past, else nanoseconds of the poller's clock; the end of time while the turn in which it was set goes on.</summary>
+    internal long this[PollMode mode] => (_fromTurnEnd & mode) != 0 ? long.MaxValue : mode == PollMode.Read ? _read : _write;
 
     /// <summary>The wheel's bookkeeping, queued from another thread. It reads what holds now, so an older post undoes no newer one.</summary>
     void IPollerWork.Run() => descriptor.SyncWheel();
@@ -49,6 +55,7 @@ internal sealed class DescriptorDeadlines(PollDescriptor descriptor, TimingWheel
 
     internal void Set(PollMode mode, long value)
     {
+        _fromTurnEnd &= ~mode;
         if ((mode & PollMode.Read) != 0)
         {
             _read = value;
@@ -60,6 +67,43 @@ internal sealed class DescriptorDeadlines(PollDescriptor descriptor, TimingWheel
             _write = value;
             _writeSequence++;
         }
+    }
+
+    /// <summary>Sets a time that begins when the turn ends. The poller's thread.</summary>
+    /// <param name="mode">Which directions.</param>
+    /// <param name="time">Above 0, in nanoseconds.</param>
+    /// <returns>Whether the poller must call <see cref="EndTurn"/>, and does not know it yet.</returns>
+    internal bool SetFromTurnEnd(PollMode mode, long time)
+    {
+        Set(mode, time);
+        _fromTurnEnd |= mode;
+        bool isNew = !_isListedForTurnEnd;
+        _isListedForTurnEnd = true;
+        return isNew;
+    }
+
+    /// <summary>The turn has ended: its times become moments. The poller's thread.</summary>
+    internal void EndTurn(long now)
+    {
+        _isListedForTurnEnd = false;
+        if ((_fromTurnEnd & PollMode.Read) != 0)
+        {
+            _read = Deadline.End(now, _read);
+        }
+
+        if ((_fromTurnEnd & PollMode.Write) != 0)
+        {
+            _write = Deadline.End(now, _write);
+        }
+
+        _fromTurnEnd = default;
+    }
+
+    /// <summary>How long until a direction's deadline, in nanoseconds: null when it has none, 0 when it has passed.</summary>
+    internal long? Left(PollMode mode, long now)
+    {
+        long deadline = mode == PollMode.Read ? _read : _write;
+        return deadline == 0 ? null : deadline < 0 ? 0 : (_fromTurnEnd & mode) != 0 ? deadline : Math.Max(0, deadline - now);
     }
 
     /// <summary>Whether the node must move, and nobody has been sent to do it yet.</summary>
@@ -89,8 +133,9 @@ internal sealed class DescriptorDeadlines(PollDescriptor descriptor, TimingWheel
     {
         long armedFor = _armedFor;
         _armedFor = 0;
-        return ExpireIfDue(ref _read, _readSequence, _armedReadSequence, armedFor, now)
-            | ExpireIfDue(ref _write, _writeSequence, _armedWriteSequence, armedFor, now);
+        bool hasReadExpired = (_fromTurnEnd & PollMode.Read) == 0 && ExpireIfDue(ref _read, _readSequence, _armedReadSequence, armedFor, now);
+        bool hasWriteExpired = (_fromTurnEnd & PollMode.Write) == 0 && ExpireIfDue(ref _write, _writeSequence, _armedWriteSequence, armedFor, now);
+        return hasReadExpired || hasWriteExpired;
     }
 
     internal void ArmNode()
@@ -129,11 +174,13 @@ internal sealed class DescriptorDeadlines(PollDescriptor descriptor, TimingWheel
 
     private long Next()
     {
-        if (_read <= 0)
+        long read = this[PollMode.Read];
+        long write = this[PollMode.Write];
+        if (read <= 0)
         {
-            return Math.Max(_write, 0);
+            return Math.Max(write, 0);
         }
 
-        return _write <= 0 ? _read : Math.Min(_read, _write);
+        return write <= 0 ? read : Math.Min(read, write);
     }
 }

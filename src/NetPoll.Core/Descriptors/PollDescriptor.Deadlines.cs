@@ -27,21 +27,49 @@ internal sealed partial class PollDescriptor
                 return default;
             }
 
-            if (_deadlines is not { } deadlines)
+            if (value == 0 && _deadlines is null)
             {
-                if (value == 0)
-                {
-                    return default;
-                }
-
-                deadlines = new DescriptorDeadlines(this, _wheel);
-                Volatile.Write(ref _deadlines, deadlines);
+                return default;
             }
 
+            DescriptorDeadlines deadlines = MakeDeadlines();
             deadlines.Set(mode, value);
             PublishInfo();
             bool mustSync = deadlines.RequestSync(mustCancel: false);
             return value < 0 ? TakeExpired() with { MustSyncWheel = mustSync } : new FreedWaiters { MustSyncWheel = mustSync };
+        }
+    }
+
+    /// <summary>Sets a deadline that counts from the end of the poller's turn. The poller's thread.</summary>
+    /// <param name="mode">Which directions.</param>
+    /// <param name="time">Above 0, in nanoseconds.</param>
+    /// <returns>Whether the poller must call <see cref="EndTurn"/>, and does not know it yet.</returns>
+    internal bool SetDeadlineFromTurnEnd(PollMode mode, long time)
+    {
+        using (_gate.Enter())
+        {
+            if (IsClosing)
+            {
+                return false;
+            }
+
+            bool mustList = MakeDeadlines().SetFromTurnEnd(mode, time);
+            PublishInfo();
+            return mustList;
+        }
+    }
+
+    /// <summary>The turn has ended in which deadlines were set that count from there. The poller's thread.</summary>
+    internal void EndTurn(long now)
+    {
+        using (_gate.Enter())
+        {
+            DescriptorDeadlines deadlines = _deadlines!;
+            deadlines.EndTurn(now);
+            if (deadlines.RequestSync(mustCancel: false))
+            {
+                deadlines.Sync();
+            }
         }
     }
 
@@ -50,8 +78,7 @@ internal sealed partial class PollDescriptor
     {
         using (_gate.Enter())
         {
-            long deadline = _deadlines?[mode] ?? 0;
-            return deadline == 0 ? null : TimeSpan.FromTicks(deadline < 0 ? 0 : Math.Max(0, deadline - now) / 100);
+            return _deadlines?.Left(mode, now) is { } left ? TimeSpan.FromTicks(left / 100) : null;
         }
     }
 
@@ -99,6 +126,17 @@ internal sealed partial class PollDescriptor
         }
 
         freed.AddTo(ready);
+    }
+
+    private DescriptorDeadlines MakeDeadlines()
+    {
+        if (_deadlines is not { } deadlines)
+        {
+            deadlines = new DescriptorDeadlines(this, _wheel);
+            Volatile.Write(ref _deadlines, deadlines);
+        }
+
+        return deadlines;
     }
 
     private FreedWaiters TakeExpired() => new(

@@ -509,6 +509,131 @@ public sealed class PollDescriptorDeadlineTests
     }
 
     [Fact]
+    public void A_time_that_is_set_in_a_turn_counts_from_its_end()
+    {
+        Assert.True(_model.SetTime(PollMode.Read, 50));
+        Assert.False(_model.SetTime(PollMode.Read, 40));
+        Reader.Wait();
+        _model.Advance(45);
+        Assert.Equal(TimeSpan.FromMilliseconds(40), Descriptor.TimeLeft(PollMode.Read, _model.Now));
+        _model.EndTurn();
+
+        _model.Advance(39.999);
+        Assert.Equal(0, Reader.Freed);
+        _model.Advance(0.001);
+
+        Assert.Equal(1, Reader.Freed);
+        Assert.True(Descriptor.Info.IsReadExpired);
+        Assert.True(_model.SetTime(PollMode.Both, 50));
+        Assert.False(Descriptor.Info.IsReadExpired);
+    }
+
+    [Theory]
+    [InlineData("cleared")]
+    [InlineData("past")]
+    [InlineData("moved")]
+    [InlineData("closed")]
+    [InlineData("reopened")]
+    public void What_comes_in_the_same_turn_after_a_time_was_set_holds_at_its_end(string what)
+    {
+        _model.SetTime(PollMode.Read, 50);
+        switch (what)
+        {
+            case "cleared":
+                _model.ClearDeadline(PollMode.Read);
+                break;
+            case "past":
+                _model.SetDeadline(PollMode.Read, -1);
+                break;
+            case "moved":
+                _model.SetDeadline(PollMode.Read, 10);
+                break;
+            default:
+                _model.Evict();
+                if (what == "reopened")
+                {
+                    _model.Reopen(new ScriptedSocket());
+                }
+
+                break;
+        }
+
+        _model.EndTurn();
+
+        Assert.Equal(what == "moved" ? 1 : 0, _model.Wheel.Count);
+        _model.Advance(9);
+        Assert.Equal(what == "past", Descriptor.Info.IsReadExpired);
+        _model.Advance(1);
+        Assert.Equal(what is "past" or "moved", Descriptor.Info.IsReadExpired);
+    }
+
+    [Fact]
+    public void A_firing_in_a_turn_leaves_alone_what_counts_from_its_end()
+    {
+        _model.SetDeadline(PollMode.Both, 10);
+        Reader.Wait();
+        Writer.Wait();
+        _model.SetTime(PollMode.Read, 1);
+
+        _model.Advance(10);
+        Assert.Equal((0, 1), (Reader.Freed, Writer.Freed));
+
+        _model.EndTurn();
+        _model.Advance(1);
+        Assert.Equal(1, Reader.Freed);
+    }
+
+    [Fact]
+    public void Whatever_is_set_in_turns_and_between_them_fires_in_its_time_and_never_before()
+    {
+        Random random = new(Seed.Next());
+        PollMode[] modes = [PollMode.Read, PollMode.Write];
+
+        // By direction: the moment, in nanoseconds, which is now for what has expired; 0 for none; and what counts from the turn's end.
+        long[] moments = new long[2];
+        long[] times = new long[2];
+        for (int step = 0; step < StressScale.Rounds(20_000); step++)
+        {
+            int at = random.Next(2);
+            double milliseconds = random.Next(1, 30) / 2.0;
+            switch (random.Next(5))
+            {
+                case 0:
+                    _model.SetTime(modes[at], milliseconds);
+                    (moments[at], times[at]) = (0, (long)(milliseconds * DescriptorModel.Millisecond));
+                    break;
+                case 1:
+                    _model.SetDeadline(modes[at], milliseconds);
+                    (moments[at], times[at]) = (_model.Now + (long)(milliseconds * DescriptorModel.Millisecond), 0);
+                    break;
+                case 2:
+                    _model.ClearDeadline(modes[at]);
+                    (moments[at], times[at]) = (0, 0);
+                    break;
+                default:
+                    _model.EndTurn();
+                    for (int index = 0; index < 2; index++)
+                    {
+                        (moments[index], times[index]) = (times[index] > 0 ? _model.Now + times[index] : moments[index], 0);
+                    }
+
+                    _model.Advance(random.Next(8));
+                    break;
+            }
+
+            // A node that came up for what was moved is armed anew, a millisecond later at the earliest.
+            bool[] expired = [Descriptor.Info.IsReadExpired, Descriptor.Info.IsWriteExpired];
+            for (int index = 0; index < 2; index++)
+            {
+                long late = moments[index] is var moment and not 0 ? _model.Now - moment : -1;
+                Assert.True(late >= 0 || !expired[index], $"step {step}: early by {-late} ns");
+                Assert.True(late < 2 * DescriptorModel.Millisecond || expired[index], $"step {step}: late by {late} ns");
+                moments[index] = expired[index] ? _model.Now : moments[index];
+            }
+        }
+    }
+
+    [Fact]
     public void NP134_Data_and_deadline_in_one_turn_give_the_readiness_to_the_waiter()
     {
         _model.SetDeadline(PollMode.Read, 10);

@@ -12,6 +12,7 @@ internal sealed class DescriptorModel
     internal const long Millisecond = PollerClock.NanosecondsPerMillisecond;
 
     private readonly ReadyList _ready = new();
+    private bool _mustEndTurn;
 
     internal DescriptorModel(long startMilliseconds = 1)
     {
@@ -50,6 +51,24 @@ internal sealed class DescriptorModel
     /// <summary>Sets a deadline so many milliseconds from now; 0 or less is in the past.</summary>
     internal void SetDeadline(PollMode mode, double milliseconds) =>
         SetDeadlineAt(mode, milliseconds <= 0 ? -1 : Now + (long)(milliseconds * Millisecond));
+
+    /// <summary>Sets a time that begins when the turn ends.</summary>
+    /// <returns>Whether the poller has to be told of the turn's end.</returns>
+    internal bool SetTime(PollMode mode, double milliseconds)
+    {
+        bool mustTell = Descriptor.SetDeadlineFromTurnEnd(mode, (long)(milliseconds * Millisecond));
+        _mustEndTurn |= mustTell;
+        return mustTell;
+    }
+
+    internal void EndTurn()
+    {
+        if (_mustEndTurn)
+        {
+            _mustEndTurn = false;
+            Descriptor.EndTurn(Now);
+        }
+    }
 
     internal void ClearDeadline(PollMode mode) => SetDeadlineAt(mode, 0);
 
