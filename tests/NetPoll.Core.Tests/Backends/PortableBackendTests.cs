@@ -309,6 +309,47 @@ public sealed class PortableBackendTests : IDisposable
     }
 
     [Fact]
+    public void News_that_race_the_sleep_are_never_lost()
+    {
+        int rounds = StressScale.Rounds(20_000);
+        PortableWatch watch = new(_backend, _socket, Token);
+        int seen = 0;
+        int sleptOver = -1;
+        Thread teller = new(() =>
+        {
+            for (int round = 0; round < rounds; round++)
+            {
+                // Each at another instant of the poller's falling asleep.
+                Thread.SpinWait(round % 13);
+                watch.Report(PortableNews.Read);
+                long told = TimeProvider.System.GetTimestamp();
+                SpinWait spin = default;
+                while (Volatile.Read(ref seen) == round)
+                {
+                    spin.SpinOnce(sleep1Threshold: -1);
+                    if (TimeProvider.System.GetElapsedTime(told).TotalMilliseconds > Limit)
+                    {
+                        Volatile.Write(ref sleptOver, round);
+                        _backend.Wake();
+                        return;
+                    }
+                }
+            }
+        });
+        teller.Start();
+        PollEvent[] events = new PollEvent[1];
+        for (int round = 0; round < rounds && Volatile.Read(ref sleptOver) < 0; round++)
+        {
+            Thread.SpinWait(round % 8);
+            Assert.Equal(1, _backend.Wait(events, -1));
+            Volatile.Write(ref seen, round + 1);
+        }
+
+        teller.Join();
+        Assert.Equal(-1, sleptOver);
+    }
+
+    [Fact]
     public void Askings_that_race_completions_and_one_another_lose_no_byte()
     {
         const int Sockets = 16;
