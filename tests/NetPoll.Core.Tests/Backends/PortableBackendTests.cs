@@ -311,7 +311,7 @@ public sealed class PortableBackendTests : IDisposable
     [Fact]
     public void News_that_race_the_sleep_are_never_lost()
     {
-        int rounds = StressScale.Rounds(20_000);
+        int rounds = StressScale.Rounds(5_000);
         PortableWatch watch = new(_backend, _socket, Token);
         int seen = 0;
         int sleptOver = -1;
