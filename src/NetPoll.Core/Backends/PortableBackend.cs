@@ -8,8 +8,9 @@ namespace NetPoll.Core.Backends;
 /// A read is armed by a zero-byte receive, which completes when there is something to read, and takes nothing. Completions come on threads
 /// of the thread pool; each queues its news here and wakes the poller. The queue is one stretch of memory, read in order: a chain through
 /// the sockets' own objects was a cache miss for each of thousands. A pool that is short of threads delays news and loses none. Nothing is
-/// latched for what is not armed, which is right: arming looks at the present state, and no peer can queue more than what was armed. Room
-/// to write, and a reset behind unread bytes, are looked for instead (<see cref="PortableLooks"/>).
+/// latched for what is not armed, which is right: arming looks at the present state, and no peer can queue more than what was armed. What
+/// is armed again just as it is told may be told twice, also in one wait: the second finds nothing, and is harmless. Room to write, and a
+/// reset behind unread bytes, are looked for instead (<see cref="PortableLooks"/>).
 /// </remarks>
 internal sealed class PortableBackend : IPollBackend
 {

@@ -233,6 +233,9 @@ public sealed class AdmissionTests : IAsyncDisposable
         for (int number = 0; number < 2; number++)
         {
             await BeResetAsync(listener);
+
+            // The socket is closed first, so that never more are open than may be: another poller could still find the place taken.
+            await Eventually.Equal("connections", 0, async () => (await _server.Statistics(listener)).Active);
         }
 
         using Peer served = await Served(listener, IPAddress.Loopback);

@@ -11,6 +11,11 @@ namespace NetPoll.Actors.Tests.Moving;
 /// <summary>A connection changes its poller, and nobody else notices.</summary>
 public sealed class MovingTests : IAsyncDisposable
 {
+    // More than the system takes: it widens its buffer, up to 4 MB on Linux, while a peer does not read.
+    private const int Large = 16_000_000;
+
+    private static readonly ConnectionOptions Roomy = new() { MaxOutputBytes = 2 * Large };
+
     private readonly TestServer _server = new(pollers: 2);
 
     [Fact]
@@ -131,21 +136,21 @@ public sealed class MovingTests : IAsyncDisposable
     public async Task Output_that_waits_for_the_peer_goes_on_in_order_and_is_counted_where_it_waits()
     {
         ConnectionScript script = new();
-        (Peer peer, ScriptedConnection connection) = await OpenAsync(script, receiveBuffer: 4096);
+        (Peer peer, ScriptedConnection connection) = await OpenAsync(script, Roomy, receiveBuffer: 4096);
         using Peer _ = peer;
-        byte[] bytes = ConnectionReadingTests.Pattern(3_000_000);
+        byte[] bytes = ConnectionReadingTests.Pattern(Large + 100_000);
         await connection.Do(self =>
         {
             self.SuspendReading();
-            self.Send(bytes.AsSpan(0, 2_900_000));
+            self.Send(bytes.AsSpan(0, Large));
         });
-        await Eventually.True("output that waits", () => _server.Find(connection.Pid)!.QueuedBytes is > 0 and < 2_900_000);
+        await Eventually.True("output that waits", () => _server.Find(connection.Pid)!.QueuedBytes is > 0 and < Large);
         await peer.SendAsync("while suspended");
 
         for (int move = 0; move < 5; move++)
         {
             await MoveAsync(connection.Pid, 1 - connection.Poller.Index);
-            await connection.Do(self => self.Send(bytes.AsSpan(2_900_000 + (move * 20_000), 20_000)));
+            await connection.Do(self => self.Send(bytes.AsSpan(Large + (move * 20_000), 20_000)));
         }
 
         int here = connection.Poller.Index;
@@ -164,18 +169,23 @@ public sealed class MovingTests : IAsyncDisposable
     public async Task Output_moves_with_its_connection_while_the_peer_reads()
     {
         ConnectionScript script = new();
-        (Peer peer, ScriptedConnection connection) = await OpenAsync(script, receiveBuffer: 4096);
+        (Peer peer, ScriptedConnection connection) = await OpenAsync(script, Roomy, receiveBuffer: 4096);
         using Peer _ = peer;
-        byte[] bytes = ConnectionReadingTests.Pattern(2_000_000);
+        byte[] bytes = ConnectionReadingTests.Pattern(Large);
         await connection.Do(self => self.Send(bytes));
 
         const int piece = 20_000;
-        for (int start = 0; start < bytes.Length; start += piece)
+        const int pieces = 100;
+        for (int start = 0; start < pieces * piece; start += piece)
         {
             Task<byte[]> reading = peer.ReceiveAsync(piece);
             Assert.Equal(MoveOutcome.Moved, (await MoveAsync(connection.Pid, 1 - connection.Poller.Index)).Outcome);
             Assert.Equal(bytes[start..(start + piece)], await reading);
         }
+
+        Assert.NotEqual(0, await connection.Ask(static self => self.OutputBytes));
+        peer.Widen();
+        Assert.Equal(bytes[(pieces * piece)..], await peer.ReceiveAsync(Large - (pieces * piece)));
     }
 
     [Fact]
@@ -655,8 +665,9 @@ public sealed class MovingTests : IAsyncDisposable
         return moved;
     }
 
-    private async Task<(Peer Peer, ScriptedConnection Connection)> OpenAsync(ConnectionScript script, int receiveBuffer = 0) =>
-        await TestServer.OpenAsync(await _server.ListenAsync(script), script, receiveBuffer);
+    private async Task<(Peer Peer, ScriptedConnection Connection)> OpenAsync(
+        ConnectionScript script, ConnectionOptions? options = null, int receiveBuffer = 0) =>
+        await TestServer.OpenAsync(await _server.ListenAsync(script, options), script, receiveBuffer);
 
     /// <summary>Gives a word, and its end when it is told to.</summary>
     private sealed class SlowStream : MemoryStream

@@ -1,12 +1,17 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using Xunit.Sdk;
 
 namespace NetPoll.Actors.Tests.Support;
 
 /// <summary>The other end of a connection, on System.Net.Sockets.</summary>
 internal sealed class Peer : IDisposable
 {
+    // By test: one that is no longer mentioned would be closed by its finalizer, and its connection end in the midst of the test.
+    private static readonly ConditionalWeakTable<ITest, List<Peer>> Kept = [];
+
     private Peer(Socket socket)
     {
         Socket = socket;
@@ -39,7 +44,7 @@ internal sealed class Peer : IDisposable
         }
 
         await socket.ConnectAsync(endPoint, TestContext.Current.CancellationToken).Soon();
-        return new Peer(socket);
+        return new Peer(socket).KeptUntilTheTestEnds();
     }
 
     /// <summary>Lets the system keep much for this side, so that what waits for it is soon read.</summary>
@@ -129,6 +134,20 @@ internal sealed class Peer : IDisposable
     }
 
     public void Dispose() => Socket.Dispose();
+
+    private Peer KeptUntilTheTestEnds()
+    {
+        if (TestContext.Current.Test is { } test)
+        {
+            List<Peer> peers = Kept.GetOrCreateValue(test);
+            lock (peers)
+            {
+                peers.Add(this);
+            }
+        }
+
+        return this;
+    }
 
     private async Task Answer()
     {
