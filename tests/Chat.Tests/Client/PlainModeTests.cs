@@ -1,6 +1,7 @@
 using Chat.Client;
 using Chat.Protocol;
 using Chat.Tests.Support;
+using NetPoll.Tests;
 using Body = Chat.Protocol.ClientFrame.BodyOneofCase;
 
 namespace Chat.Tests.Client;
@@ -85,6 +86,59 @@ public sealed class PlainModeTests
                 "message lobby 4 ada downstairs", "message lobby 5 ada back", "presence lobby 5 -ada"],
             bob.Lines.Where(line => line.StartsWith("message ", StringComparison.Ordinal)
                 || line.StartsWith("presence ", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Every_other_command_does_what_the_help_says_those_of_operators_as_well()
+    {
+        const string Password = "correct-horse";
+        await using ServerProcess server = await ServerProcess.Start("--operator", $"root={Chat.Domain.PasswordHash.Create(Password)}");
+        await using var bob = new PlainClient(server.Port, "bob");
+        await bob.Prints("joined lobby 0 bob");
+        await using var ada = new PlainClient(server.Port);
+        await ada.Prints("joined lobby 0 ada,bob");
+
+        await Does(ada, "/me waves", "said lobby 1 waves", bob, "action lobby 1 ada waves");
+        await Does(ada, "/topic tea and cake", "topic lobby ada tea and cake", bob, "topic lobby ada tea and cake");
+        await Does(ada, "/history", "history lobby 1 ada /me waves");
+        await Does(ada, "/nick countess", "name countess", bob, "renamed lobby 1 ada countess");
+        await Does(ada, $"/register {Password}", "done Register");
+        await Does(ada, "/away at lunch", "done SetAway", bob, "away lobby 1 +countess");
+        await Does(bob, "/msg countess psst", "sent countess psst", ada, "private bob psst");
+        ada.Type("/away");
+        await bob.Prints("away lobby 1 -countess");
+        ada.Type("/whois bob");
+        await ada.PrintsMatch(@"^person bob protobuf \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$");
+        await Does(ada, "/join attic", "joined attic 0 countess");
+        await Does(ada, "/invite bob", "done Invite", bob, "invited attic countess");
+        await Does(ada, "/room lobby", "room lobby");
+        await Does(bob, "/kill countess", "error 20 only operators may do that");
+
+        await Does(ada, $"/oper root {Password}", "done BecomeOperator");
+        ada.Type("/mute bob");
+        await Does(ada, "/bans", "restrictions lobby !BOB");
+        await Does(bob, "may I?", "error 19 you are muted in room 'lobby'");
+        ada.Type("/unmute bob");
+        await Does(ada, "/bans", "restrictions lobby");
+        await Does(bob, "thanks", "said lobby 2 thanks");
+        await Does(ada, "/kick bob spam", "presence lobby 2 -bob", bob, "kicked lobby 2 countess spam");
+        ada.Type("/ban bob");
+        await Does(ada, "/bans", "restrictions lobby -BOB");
+        await Does(bob, "/join lobby", "error 18 you are banned from room 'lobby'");
+        ada.Type("/unban bob");
+        ada.Type("/bans");
+        await Eventually.Equal("answers without anybody", 2, () => ada.Lines.Count(line => line == "restrictions lobby"));
+        await Does(bob, "/join lobby", "joined lobby 2 bob,countess");
+        ada.Type("/people");
+        await ada.PrintsMatch("^person countess protobuf \\S+ oper registered$");
+        Assert.Equal(2, ada.Lines.Count(line => line.StartsWith("person bob ", StringComparison.Ordinal)));
+        ada.Type("/kill bob spam");
+        Assert.Equal(ExitCode.ConnectionFailed, await bob.Ends());
+        Assert.Contains("goodbye countess ended your connection: spam", bob.Lines);
+        await Does(ada, "/drain", "done Drain");
+        Assert.Equal(ExitCode.ConnectionFailed, await ada.Ends());
+        Assert.Contains("goodbye the server stops", ada.Lines);
+        Assert.Equal(0, await server.Program.Ends());
     }
 
     [Fact]
@@ -292,5 +346,16 @@ public sealed class PlainModeTests
         server.Hangup();
         await client.Ends();
         Assert.Equal(["welcome ada", "joined lobby 0 ada"], client.Lines);
+    }
+
+    /// <summary>Types a line, and waits for what it brings, to others as well.</summary>
+    private static async Task Does(PlainClient client, string line, string answer, PlainClient? other = null, string told = "")
+    {
+        client.Type(line);
+        await client.Prints(answer);
+        if (other is not null)
+        {
+            await other.Prints(told);
+        }
     }
 }

@@ -211,6 +211,45 @@ public sealed class ModerationTests
         Assert.Equal(RefusalReason.Banned, (await eve.Log.Hears<Refused>()).Reason);
     }
 
+    [Theory]
+    [InlineData("192.0.2.7")]
+    [InlineData("2001:db8::a")]
+    public async Task A_ban_of_an_address_keeps_out_whoever_comes_from_there(string address)
+    {
+        await using var chat = new TestChat(Options);
+        TestPerson root = await Operator(chat);
+        TestPerson eve = chat.Stranger(address: address);
+        eve.Do(session => session.Claim(1, "eve"));
+        await eve.Log.Hears<NameClaimed>();
+
+        root.Do(session => session.Moderate(10, "lobby", ModerationAction.Ban, address, ""));
+        await root.Log.Hears<Done>(done => done.RequestId == 10);
+        eve.Do(session => session.Join(11, "lobby"));
+        Assert.Equal(RefusalReason.Banned, (await eve.Log.Hears<Refused>()).Reason);
+        root.Do(session => session.Moderate(12, "lobby", ModerationAction.Unban, address, ""));
+        await root.Log.Hears<Done>(done => done.RequestId == 12);
+        eve.Do(session => session.Join(13, "lobby"));
+
+        await eve.Log.Hears<Joined>();
+    }
+
+    [Fact]
+    public async Task A_ban_or_mute_that_could_meet_nobody_is_refused()
+    {
+        await using var chat = new TestChat(Options);
+        TestPerson root = await Operator(chat);
+
+        root.Do(session => session.Moderate(10, "lobby", ModerationAction.Ban, "*", ""));
+        root.Do(session => session.Moderate(11, "lobby", ModerationAction.Mute, "", ""));
+        root.Do(session => session.Moderate(12, "attic", ModerationAction.Kick, "eve", ""));
+        root.Do(session => session.SetTopic(13, "attic", "x"));
+
+        await root.Log.Hears<Refused>(refused => refused.RequestId == 13);
+        Assert.Equal(
+            [RefusalReason.InvalidName, RefusalReason.InvalidName, RefusalReason.NoSuchRoom, RefusalReason.NoSuchRoom],
+            root.Log.Of<Refused>().OrderBy(refused => refused.RequestId).Select(refused => refused.Reason));
+    }
+
     [Fact]
     public async Task The_muted_listen_until_they_may_speak_again()
     {
@@ -255,11 +294,20 @@ public sealed class ModerationTests
         ada.Do(session => session.Invite(10, "lobby", "BOB"));
         ada.Do(session => session.WhoIs(11, "BOB"));
         ada.Do(session => session.WhoIs(12, "nobody"));
+        ada.Do(session => session.Invite(13, "lobby", "nobody"));
+        ada.Do(session => session.Invite(14, "lobby", "Ada"));
+        bob.Do(session => session.Invite(15, "lobby", "ada"));
+        bob.Do(session => session.Invite(16, "attic", "ada"));
 
         Assert.Equal(new Invited("lobby", "ada"), await bob.Log.Hears<Invited>());
         await ada.Log.Hears<Done>(done => done.RequestId == 10);
         Assert.Equal(("bob", "front", ""), ((await ada.Log.Hears<PersonFound>()).Details.Name, ada.Log.Of<PersonFound>()[0].Details.Door, ada.Log.Of<PersonFound>()[0].Details.Address));
         Assert.Equal(RefusalReason.NoSuchPerson, (await ada.Log.Hears<Refused>(refused => refused.RequestId == 12)).Reason);
+        Assert.Equal(RefusalReason.NoSuchPerson, (await ada.Log.Hears<Refused>(refused => refused.RequestId == 13)).Reason);
+        Refused there = await ada.Log.Hears<Refused>(refused => refused.RequestId == 14);
+        Assert.Equal((RefusalReason.AlreadyInRoom, "ada is in room 'lobby' already"), (there.Reason, there.Text));
+        Assert.Equal(RefusalReason.NotInRoom, (await bob.Log.Hears<Refused>(refused => refused.RequestId == 15)).Reason);
+        Assert.Equal(RefusalReason.NotInRoom, (await bob.Log.Hears<Refused>(refused => refused.RequestId == 16)).Reason);
     }
 
     private static async Task<TestPerson> Operator(TestChat chat)

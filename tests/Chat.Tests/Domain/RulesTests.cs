@@ -19,6 +19,7 @@ public sealed class RulesTests
 
     [Theory]
     [InlineData("", "a name must not be empty; expected 1 to 32 characters")]
+    [InlineData("nickserv", "the name 'nickserv' is the server's own")]
     [InlineData("a b", "the name 'a b' contains U+0020; expected letters, digits, '-', '_' and '.', beginning with a letter or digit; []\\^`{|} are allowed as well")]
     [InlineData("-ada", "the name '-ada' contains '-' in front; expected letters, digits, '-', '_' and '.', beginning with a letter or digit; []\\^`{|} are allowed as well")]
     [InlineData("a\u001b[2J", "the name 'a\ufffd[2J' contains U+001B; expected letters, digits, '-', '_' and '.', beginning with a letter or digit; []\\^`{|} are allowed as well")]

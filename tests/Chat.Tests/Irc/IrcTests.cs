@@ -69,14 +69,16 @@ public sealed class IrcTests
             ("NICK", " 431 ada "),
             ("NICK bob", " 433 ada bob "),
             ("NICK -x-", " 432 ada -x- "),
+            ("NICK NickServ", " 432 ada NickServ "),
             ("USER x 0 * :x", " 462 ada "),
             ("JOIN", " 461 ada JOIN "),
             ("PASS x", " 462 ada "),
             ("JOIN lobby", " 403 ada lobby "),
-            ("JOIN 0", " 403 ada 0 "),
+            ("JOIN ,", " 461 ada JOIN "),
             ("JOIN #two!words", " 403 ada #two!words "),
             ($"JOIN #{new string('x', 65)}", " 403 ada #xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx... :the room name"),
             ("PART", " 461 ada PART "),
+            ("PART ,", " 461 ada PART "),
             ("PART lobby", " 403 ada lobby "),
             ("PART #attic", " 442 ada #attic "),
             ("PRIVMSG", " 411 ada "),
@@ -92,7 +94,8 @@ public sealed class IrcTests
             ("TOPIC #attic :x", " 442 ada #attic "),
             ("TOPIC #attic", " 403 ada #attic "),
             ("NAMES #attic", " 366 ada #attic "),
-            ("NAMES attic", " 403 ada attic "),
+            ("NAMES attic", " 366 ada attic "),
+            ("NAMES", " 366 ada * "),
             ("WHO #attic", " 315 ada #attic "),
             ("WHO nobody", " 315 ada nobody "),
             ("WHO *", " 315 ada * "),
@@ -100,7 +103,8 @@ public sealed class IrcTests
             ("WHOWAS nobody", " 406 ada nobody "),
             ("WHOIS nobody", " 401 ada nobody "),
             ("WHOIS", " 431 ada "),
-            ("INVITE nobody #lobby", " 401 ada nobody "),
+            ("INVITE bob #lobby", " 442 ada #lobby "),
+            ("INVITE bob #attic", " 442 ada #attic "),
             ("INVITE bob", " 461 ada INVITE "),
             ("INVITE bob lobby", " 403 ada lobby "),
             ("KICK #lobby", " 461 ada KICK "),
@@ -108,15 +112,18 @@ public sealed class IrcTests
             ("KICK #lobby bob", " 482 ada #lobby "),
             ("MODE", " 461 ada MODE "),
             ("MODE #attic", " 403 ada #attic "),
-            ("MODE attic", " 502 ada "),
+            ("MODE nobody", " 401 ada nobody "),
             ("MODE #lobby", " 324 ada #lobby +n"),
             ("MODE #lobby +b", " 368 ada #lobby "),
             ("MODE #lobby +b bob!*@*", " 482 ada #lobby "),
             ("MODE #lobby +q", " 729 ada #lobby q "),
+            ("MODE #lobby -b", " 461 ada MODE "),
+            ("MODE #lobby +bb eve bob", " 472 ada b "),
             ("MODE #lobby +o ada", " 472 ada o "),
             ("MODE ada", " 221 ada +"),
             ("MODE bob", " 502 ada "),
             ("MODE ada +x", " 501 ada "),
+            ("MODE ada -o", " 501 ada "),
             ("OPER ada", " 461 ada OPER "),
             ("OPER ada wrong", " 464 ada "),
             ("KILL", " 461 ada KILL "),
@@ -125,6 +132,9 @@ public sealed class IrcTests
             ("USERHOST", " 461 ada USERHOST "),
             ("MOTD", " 422 ada "),
             ("CAP FOO", " 410 ada FOO "),
+            ("CAP", " 410 ada * "),
+            ("CAP REQ :echo-message", " CAP ada NAK :echo-message"),
+            ("001 x", " 421 ada 001 "),
             ("FROBNICATE x", " 421 ada FROBNICATE "),
         ];
         await using ServerProcess server = await Start();
@@ -140,6 +150,167 @@ public sealed class IrcTests
             Assert.True(line?.StartsWith($":chat.local{answer}", StringComparison.Ordinal), $"'{command}' was answered by '{line}', expected '{answer}'");
             await ada.Ask();
         }
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task What_a_channel_refuses_gets_its_own_number_and_a_notice_gets_none()
+    {
+        await using ServerProcess server = await Start("--max-rooms-per-person", "2", "--max-people-per-room", "2");
+        using IrcPeer ada = await IrcPeer.InChannel(server.IrcPort, "ada", "#lobby");
+        using IrcPeer bob = await IrcPeer.InChannel(server.IrcPort, "bob", "#lobby");
+        using IrcPeer eve = await IrcPeer.Named(server.IrcPort, "eve");
+        await ada.Reads("JOIN #lobby");
+
+        await eve.Send("JOIN #lobby");
+        Assert.Equal(":chat.local 471 eve #lobby :room 'lobby' is full; the limit is 2 people", await eve.Read());
+        await bob.Send("INVITE ADA #Lobby");
+        Assert.Equal(":chat.local 443 bob ADA #Lobby :ada is in room 'lobby' already", await bob.Read());
+        await bob.Send("INVITE nobody #lobby");
+        Assert.Equal(":chat.local 401 bob nobody :No such nick/channel", await bob.Read());
+        await ada.Send("JOIN #attic,#cellar");
+        Assert.Equal(
+            ":chat.local 405 ada #cellar :room 'cellar' cannot be joined: you are in 2 rooms, which is the limit", await ada.Reads(" 405 "));
+        await ada.Reads(" 366 ada #attic ");
+        Assert.Empty(await ada.Ask("NOTICE", "NOTICE eve", "NOTICE nobody :x", "NOTICE #nowhere :x", "NOTICE a,b,c,d,e :x", "NOTICE eve :\u0001VERSION x\u0001"));
+        await ada.Send("JOIN 0");
+        string[] left = [await ada.Reads("PART"), await ada.Reads("PART")];
+        Assert.Equal([":ada!ada@chat PART #attic", ":ada!ada@chat PART #lobby"], left.Order());
+        Assert.Equal(":ada!ada@chat PART #lobby", await bob.Reads("PART"));
+        await bob.Send("PART #lobby :\u0002so\u0002 long");
+        await bob.Reads("PART");
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Operators_moderate_by_masks_as_clients_make_them()
+    {
+        await using ServerProcess server = await Start("--operator", $"root={Chat.Domain.PasswordHash.Create("correct horse")}");
+        using ChatPeer bob = await ChatPeer.InRoom(server.Port, "bob", "lobby");
+        using IrcPeer eve = await IrcPeer.InChannel(server.IrcPort, "eve", "#lobby");
+        using IrcPeer root = await IrcPeer.Named(server.IrcPort, "admin");
+        await root.Send("OPER root :correct horse");
+        await root.Reads(" 381 admin ");
+        await root.Reads("MODE admin :+o");
+
+        foreach (string mask in (string[])["*", "*!*@*", "*!*@chat", "v*!*@*"])
+        {
+            await root.Send($"MODE #lobby +b {mask}");
+            Assert.StartsWith($":chat.local 696 admin #lobby b {mask} :", await root.Read(), StringComparison.Ordinal);
+        }
+
+        await root.Send("MODE #lobby +q *!*eve@chat");
+        Assert.Equal(":admin!admin@chat MODE #lobby +q *!*eve@chat", await root.Read());
+        await eve.Send("PRIVMSG #lobby :x");
+        Assert.Equal(":chat.local 404 eve #lobby :you are muted in room 'lobby'", await eve.Read());
+        await root.Send("MODE #lobby q");
+        Assert.Equal(":chat.local 728 admin #lobby q EVE!*@*", await root.Read());
+        Assert.Equal(":chat.local 729 admin #lobby q :End of channel mute list", await root.Read());
+        await root.Send("MODE #lobby -q EVE!*@*");
+        Assert.Equal(":admin!admin@chat MODE #lobby -q EVE!*@*", await root.Read());
+        await eve.Send("PRIVMSG #lobby :y");
+        Assert.Equal("y", (await bob.Read(static frame => frame.Message is not null)).Message.Text);
+        await root.Send("MODE #lobby +b *!~eve@*");
+        await root.Reads("MODE #lobby +b");
+        Assert.StartsWith(":admin!admin@chat KICK #lobby eve :", await eve.Read(), StringComparison.Ordinal);
+        await eve.Send("JOIN #lobby");
+        Assert.Equal(":chat.local 474 eve #lobby :you are banned from room 'lobby'", await eve.Read());
+        await root.Send("MODE #lobby -b eve", "MODE #lobby +b *!*@127.0.0.1");
+        await root.Reads("MODE #lobby +b");
+        await eve.Send("JOIN #lobby");
+        Assert.StartsWith(":chat.local 474 eve #lobby ", await eve.Read(), StringComparison.Ordinal);
+        await root.Send("MODE #lobby -b *!*@127.0.0.1");
+        await root.Reads("MODE #lobby -b");
+        await eve.Send("JOIN #lobby");
+        await eve.Reads(" 366 eve #lobby ");
+
+        await root.Send("TOPIC #lobby :by decree");
+        Assert.Equal(":admin!admin@chat TOPIC #lobby :by decree", await eve.Reads("TOPIC"));
+        await root.Reads("TOPIC");
+        Assert.StartsWith(":chat.local 403 admin #attic ", await Answer(root, "TOPIC #attic :x"), StringComparison.Ordinal);
+        Assert.StartsWith(":chat.local 403 admin #attic ", await Answer(root, "KICK #attic eve"), StringComparison.Ordinal);
+        Assert.StartsWith(":chat.local 441 admin nobody #lobby ", await Answer(root, "KICK #lobby nobody"), StringComparison.Ordinal);
+        Assert.StartsWith(":chat.local 401 admin nobody ", await Answer(root, "KILL nobody :x"), StringComparison.Ordinal);
+        await root.Send("WHO *");
+        Assert.Equal(
+            [
+                ":chat.local 352 admin * admin 127.0.0.1 chat.local admin H* :0 admin", ":chat.local 352 admin * bob 127.0.0.1 chat.local bob H :0 bob",
+                ":chat.local 352 admin * eve 127.0.0.1 chat.local eve H :0 eve", ":chat.local 315 admin * :End of /WHO list",
+            ],
+            await root.ReadsUpTo(" 315 "));
+        await root.Send("KILL eve :spam");
+        Assert.Equal("ERROR :Closing link: (eve) [admin ended your connection: spam]", await eve.Reads("ERROR"));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_nickname_is_registered_with_a_password_and_had_again_with_it_only()
+    {
+        await using ServerProcess server = await Start();
+        using IrcPeer ada = await IrcPeer.Named(server.IrcPort, "ada");
+
+        await ada.Send("PRIVMSG NickServ :REGISTER short");
+        Assert.Equal(":chat.local NOTICE ada :a password of 5 characters is refused; expected 8 to 256", await ada.Read());
+        await ada.Send("PRIVMSG nickserv :register sesame-open");
+        Assert.StartsWith(":NickServ!NickServ@chat.local NOTICE ada :Your nickname is registered now", await ada.Read(), StringComparison.Ordinal);
+        await ada.Send("PRIVMSG NickServ :help");
+        Assert.StartsWith(":NickServ!NickServ@chat.local NOTICE ada :REGISTER <password>", await ada.Read(), StringComparison.Ordinal);
+
+        using IrcPeer thief = await IrcPeer.Connect(server.IrcPort);
+        await thief.Send("NICK Ada", "USER x 0 * :x");
+        Assert.StartsWith(":chat.local 433 * Ada :the name 'ada' is registered; give its password", await thief.Read(), StringComparison.Ordinal);
+        await thief.Send("PASS wrong-sesame", "NICK Ada");
+        Assert.Equal(":chat.local 433 * Ada :that is not the password of 'Ada'", await Second(thief));
+        using IrcPeer owner = await IrcPeer.Connect(server.IrcPort);
+        await owner.Send("PASS sesame-open", "NICK Ada", "USER x 0 * :x");
+        await owner.Reads(" 001 Ada ");
+        Assert.Equal("ERROR :Closing link: (ada) [the owner of the name 'ada' has come]", await ada.Reads("ERROR"));
+        using IrcPeer guest = await IrcPeer.Named(server.IrcPort, "guest");
+        await guest.Send("NICK ada");
+        Assert.StartsWith(":chat.local 433 guest ada ", await guest.Read(), StringComparison.Ordinal);
+        await guest.Send("PRIVMSG NickServ :IDENTIFY ada sesame-open");
+        Assert.Equal(":guest!guest@chat NICK ada", await guest.Read());
+        await guest.Send("WHOIS ada");
+        Assert.Equal(":chat.local 307 ada ada :has identified for this nickname", await guest.Reads(" 307 "));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Names_of_the_greatest_length_leave_room_for_a_text()
+    {
+        // Letters of four bytes each.
+        string name = string.Concat(Enumerable.Repeat("\U00010330", 32));
+        string channel = "#" + string.Concat(Enumerable.Repeat("\U00010331", 64));
+        await using ServerProcess server = await Start();
+        using IrcPeer bob = await IrcPeer.InChannel(server.IrcPort, "bob", channel);
+        using IrcPeer ada = await IrcPeer.InChannel(server.IrcPort, name, channel);
+
+        await ada.Send($"PRIVMSG {channel} :hello");
+
+        string heard = await bob.Reads("PRIVMSG");
+        Assert.StartsWith($":{name}!", heard, StringComparison.Ordinal);
+        Assert.EndsWith($" PRIVMSG {channel} :hello", heard, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Who_reads_too_slowly_is_told_the_limits_before_they_are_cut_off()
+    {
+        // More than the quarter of what may wait, even if the system takes a good part of it; and less than all.
+        const int MaxWaiting = 16 * 1024 * 1024;
+        const int Messages = 2500;
+        await using ServerProcess server = await Start("--max-output-bytes", $"{MaxWaiting}", "--write-timeout", "100");
+        using IrcPeer slow = await IrcPeer.Connect(server.IrcPort, receiveBuffer: 256 * 1024);
+        await slow.Send("NICK slow", "USER slow 0 * :x");
+        await slow.Reads(" 422 ");
+        await slow.Send("JOIN #lobby");
+        await slow.Reads(" 366 ");
+        using ChatPeer ada = await ChatPeer.InRoom(server.Port, "ada", "lobby");
+
+        for (int message = 1; message <= Messages; message++)
+        {
+            await ada.Say("lobby", new string('x', 4000));
+        }
+
+        await ada.Read(static frame => frame.Said?.Sequence == Messages);
+        Assert.Matches(
+            $"^:chat\\.local NOTICE slow :you read too slowly: \\d+ bytes wait for you; you are cut off when it is more than {MaxWaiting}, or when you take nothing for 100 s$",
+            await slow.Reads("NOTICE slow"));
     }
 
     [Fact(Timeout = Limit)]
@@ -288,7 +459,7 @@ public sealed class IrcTests
         Assert.Equal(":ada!ada@chat TOPIC #lobby :about tea", await ada.Reads("TOPIC"));
         await bob.Send("TOPIC #lobby");
         Assert.Equal(":chat.local 332 bob #lobby :about tea", await bob.Reads(" 332 "));
-        await bob.Send("INVITE ada #attic");
+        await bob.Send("JOIN #attic", "INVITE ada #attic");
         Assert.Equal(":chat.local 341 bob ada #attic", await bob.Reads(" 341 "));
         Assert.Equal(":bob!bob@chat INVITE ada #attic", await ada.Reads("INVITE"));
         await ada.Send("AWAY :at lunch");
@@ -307,7 +478,12 @@ public sealed class IrcTests
         Assert.StartsWith(":chat.local 305 ada ", await ada.Reads(" 305 "), StringComparison.Ordinal);
         Assert.Equal(":ada!ada@chat AWAY", await bob.Reads("AWAY"));
         await bob.Send("LIST");
-        Assert.Equal([":chat.local 321 bob Channel :Users  Name", ":chat.local 322 bob #lobby 2 :about tea", ":chat.local 323 bob :End of /LIST"], await bob.ReadsUpTo(" 323 "));
+        Assert.Equal(
+            [":chat.local 321 bob Channel :Users  Name", ":chat.local 322 bob #lobby 2 :about tea", ":chat.local 322 bob #attic 1 :", ":chat.local 323 bob :End of /LIST"],
+            await bob.ReadsUpTo(" 323 "));
+        await bob.Send("LIST #attic,#nowhere");
+        Assert.Equal(
+            [":chat.local 321 bob Channel :Users  Name", ":chat.local 322 bob #attic 1 :", ":chat.local 323 bob :End of /LIST"], await bob.ReadsUpTo(" 323 "));
         await bob.Send("USERHOST ada");
         Assert.Equal(":chat.local 302 bob :ada=+ada@chat", await bob.Reads(" 302 "));
         await ada.Send("QUIT :good night");
@@ -416,6 +592,18 @@ public sealed class IrcTests
             Assert.Equal(Enumerable.Range(index + 1, People - index - 1).Select(later => $"p{later}"), came);
             peer.Dispose();
         }
+    }
+
+    private static async Task<string?> Answer(IrcPeer peer, string command)
+    {
+        await peer.Send(command);
+        return await peer.Read();
+    }
+
+    private static async Task<string?> Second(IrcPeer peer)
+    {
+        Assert.StartsWith(":chat.local 464 * ", await peer.Read(), StringComparison.Ordinal);
+        return await peer.Read();
     }
 
     private static Task<ServerProcess> Start(params string[] options) => ServerProcess.Start(["--irc-port", "0", .. options]);

@@ -54,6 +54,30 @@ public sealed class OperationTests
         Assert.StartsWith("chat-server: ", error.ToString(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void The_systemd_unit_and_the_container_give_options_that_there_are()
+    {
+        string deploy = Path.Combine(Repository.Root, "samples/Chat/deploy");
+        string unit = File.ReadAllLines(Path.Combine(deploy, "chat-server.service")).Single(line => line.StartsWith("ExecStart=", StringComparison.Ordinal));
+        string[] container = File.ReadAllLines(Path.Combine(deploy, "Containerfile"));
+        string environment = container.Single(line => line.StartsWith("ENV ", StringComparison.Ordinal));
+        string[] words = unit.Split(' ');
+        var variables = new Hashtable();
+        foreach (string variable in environment.Split(' ').Skip(1))
+        {
+            variables.Add(variable.Split('=')[0], variable.Split('=')[1]);
+        }
+
+        using var folder = new TemporaryFolder();
+        (ServerOptions? service, _) = CommandLine.Read([.. words.Skip(2)], new Hashtable(), folder.Path, TextReader.Null, TextWriter.Null, TextWriter.Null);
+        (ServerOptions? contained, _) = CommandLine.Read([], variables, folder.Path, TextReader.Null, TextWriter.Null, TextWriter.Null);
+
+        Assert.EndsWith($"/{typeof(ServerOptions).Assembly.GetName().Name}.dll", words[1], StringComparison.Ordinal);
+        Assert.Equal((IPAddress.Any, "%S/chat-server"), (service?.Address, service?.Data));
+        Assert.Contains($"ENTRYPOINT [\"dotnet\", \"{Path.GetFileName(words[1])}\"]", container);
+        Assert.Equal((IPAddress.Any, 6667, "/data"), (contained?.Address, contained?.IrcPort, contained?.Data));
+    }
+
     [Fact(Timeout = Limit)]
     public async Task An_operator_logs_in_with_the_hash_that_the_server_printed_and_drains_it()
     {

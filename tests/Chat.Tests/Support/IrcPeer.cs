@@ -20,9 +20,16 @@ internal sealed class IrcPeer : IDisposable
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    public static async Task<IrcPeer> Connect(int port)
+    /// <param name="port">The server's.</param>
+    /// <param name="receiveBuffer">Bytes that the system takes for a peer that does not read; null for the usual.</param>
+    public static async Task<IrcPeer> Connect(int port, int? receiveBuffer = null)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        if (receiveBuffer is { } size)
+        {
+            socket.ReceiveBufferSize = size;
+        }
+
         await socket.ConnectAsync(IPAddress.Loopback, port, Cancellation);
         return new IrcPeer(socket);
     }
@@ -79,8 +86,7 @@ internal sealed class IrcPeer : IDisposable
         List<string> skipped = [];
         while (true)
         {
-            string? line = await Read();
-            Assert.True(line is not null, $"'{part}' did not come; this did:\n{string.Join('\n', skipped)}");
+            string line = await Read() ?? throw Ended(part, skipped);
             if (line.Contains(part, StringComparison.Ordinal))
             {
                 return line;
@@ -96,9 +102,7 @@ internal sealed class IrcPeer : IDisposable
         List<string> lines = [];
         do
         {
-            string? line = await Read();
-            Assert.True(line is not null, $"'{part}' did not come; this did:\n{string.Join('\n', lines)}");
-            lines.Add(line);
+            lines.Add(await Read() ?? throw Ended(part, lines));
         }
         while (!lines[^1].Contains(part, StringComparison.Ordinal));
         return lines;
@@ -118,6 +122,8 @@ internal sealed class IrcPeer : IDisposable
         _reader.Dispose();
         _socket.Dispose();
     }
+
+    private static EndOfStreamException Ended(string part, List<string> lines) => new($"'{part}' did not come; this did:\n{string.Join('\n', lines)}");
 
     private static string Untagged(string line) => line.StartsWith('@') ? line[(line.IndexOf(' ', StringComparison.Ordinal) + 1)..] : line;
 }

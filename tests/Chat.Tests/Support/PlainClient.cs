@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text.RegularExpressions;
 using Chat.Client;
 using NetPoll.Tests;
 
@@ -40,6 +41,9 @@ internal sealed class PlainClient : IAsyncDisposable
 
     /// <summary>Waits for a line that is in the output now or comes.</summary>
     public Task Prints(string line) => Eventually.True($"the line '{line}' in\n{string.Join('\n', Lines)}", () => Lines.Contains(line));
+
+    /// <summary>The same, for a line that looks like this.</summary>
+    public Task PrintsMatch(string pattern) => Eventually.True($"a line like '{pattern}'", () => Lines.Any(line => Regex.IsMatch(line, pattern)));
 
     /// <summary>Waits for the end of the program.</summary>
     public Task<ExitCode> Ends() => Exit.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);

@@ -25,7 +25,7 @@ internal sealed class TestChat : IAsyncDisposable
     public ChatDomain Domain { get; }
 
     /// <summary>Somebody who has come in by a door and has no name yet.</summary>
-    public TestPerson Stranger(RecordingDoor? door = null) => new(_system, Domain, door ?? Front);
+    public TestPerson Stranger(RecordingDoor? door = null, string address = "") => new(_system, Domain, door ?? Front, address);
 
     /// <summary>Somebody who has a name.</summary>
     public async Task<TestPerson> Person(string name, RecordingDoor? door = null)

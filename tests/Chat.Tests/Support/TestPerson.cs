@@ -9,10 +9,10 @@ internal sealed class TestPerson
     private readonly ActorSystem _system;
     private ulong _fences = 1_000_000;
 
-    public TestPerson(ActorSystem system, ChatDomain chat, RecordingDoor door)
+    public TestPerson(ActorSystem system, ChatDomain chat, RecordingDoor door, string address)
     {
         _system = system;
-        Self = system.Root.Spawn(Props.FromProducer(() => new SessionActor(chat, door, Log)));
+        Self = system.Root.Spawn(Props.FromProducer(() => new SessionActor(chat, door, address, Log)));
     }
 
     public PID Self { get; }
@@ -45,13 +45,15 @@ internal sealed class TestPerson
     {
         private readonly ChatDomain _chat;
         private readonly RecordingDoor _door;
+        private readonly string _address;
         private readonly TestLog _log;
         private Session? _session;
 
-        public SessionActor(ChatDomain chat, RecordingDoor door, TestLog log)
+        public SessionActor(ChatDomain chat, RecordingDoor door, string address, TestLog log)
         {
             _chat = chat;
             _door = door;
+            _address = address;
             _log = log;
         }
 
@@ -61,7 +63,7 @@ internal sealed class TestPerson
             {
                 case Started:
                     _door.Register(context.Self, _log);
-                    _session = new Session(_chat, context.Self, _door.Name);
+                    _session = new Session(_chat, context.Self, _door.Name, _address);
                     break;
                 case Func<Session, Refused?> request:
                     if (request(_session!) is { } refused)

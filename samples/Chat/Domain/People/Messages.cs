@@ -29,8 +29,12 @@ public sealed record FreeName(PID Session) : PeopleRequest;
 /// </summary>
 public sealed record SendPrivate(Person From, ulong RequestId, string To, string Text, MessageKind Kind = MessageKind.Text) : PeopleRequest;
 
-/// <summary>Asks somebody into a room. Answer: <see cref="Done"/> or <see cref="Refused"/>; the other's session gets <see cref="Invited"/>.</summary>
-public sealed record Invite(Person From, ulong RequestId, string Room, string To) : PeopleRequest;
+/// <summary>
+/// Takes an invitation to somebody. Answer to the one who invites: <see cref="Done"/> or <see cref="Refused"/>; the other's session gets
+/// <see cref="Invited"/>.
+/// </summary>
+/// <param name="Invitation">The room has nothing against it.</param>
+public sealed record CarryInvitation(Invite Invitation) : PeopleRequest;
 
 /// <summary>The person is away, and why; or back, with null. Answer: <see cref="Done"/>.</summary>
 public sealed record SetAway(Person Person, ulong RequestId, string? Text) : PeopleRequest;

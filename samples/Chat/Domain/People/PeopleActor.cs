@@ -101,11 +101,11 @@ internal sealed class PeopleActor : IActor, IDisposable
             case SendPrivate message:
                 Deliver(context, message);
                 break;
-            case Invite invite:
-                if (Find(context, invite.From, invite.RequestId, invite.To) is { } invited)
+            case CarryInvitation { Invitation: var invite }:
+                if (Find(context, invite.Person, invite.RequestId, invite.To) is { } invited)
                 {
-                    context.Send(invited.Person.Session, new Invited(invite.Room, invite.From.Name));
-                    context.Send(invite.From.Session, new Done(invite.RequestId));
+                    context.Send(invited.Person.Session, new Invited(invite.Room, invite.Person.Name));
+                    context.Send(invite.Person.Session, new Done(invite.RequestId));
                 }
 
                 break;

@@ -45,6 +45,19 @@ public sealed record Who(Person Person, ulong RequestId, string Room) : RoomRequ
 /// <summary>Changes what the room is about; members and operators may. Everybody gets <see cref="TopicChanged"/>.</summary>
 public sealed record SetTopic(Person Person, ulong RequestId, string Room, string Text) : RoomRequest(Person, RequestId, Room);
 
+/// <summary>
+/// Asks whether somebody may be asked into the room: by a member, and one who is not there. Answer: <see cref="MayInvite"/> or
+/// <see cref="Refused"/>.
+/// </summary>
+/// <param name="Person">Who invites.</param>
+/// <param name="RequestId">Comes back in the answer.</param>
+/// <param name="Room">Where to.</param>
+/// <param name="To">Whom, by name.</param>
+public sealed record Invite(Person Person, ulong RequestId, string Room, string To) : RoomRequest(Person, RequestId, Room);
+
+/// <summary>The room has nothing against an invitation: the session takes it to <see cref="IPeople"/>.</summary>
+public sealed record MayInvite(Invite Invitation);
+
 /// <summary>Asks for what was said after a message. Answer: <see cref="HistoryPage"/> or <see cref="Refused"/>.</summary>
 /// <param name="Person">Who.</param>
 /// <param name="RequestId">Comes back in the answer.</param>

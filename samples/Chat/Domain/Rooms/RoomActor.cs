@@ -202,6 +202,17 @@ internal sealed class RoomActor : IActor, IDisposable
             case SetTopic set when isMember || set.Person.IsOperator:
                 ChangeTopic(context, set);
                 break;
+            case Invite invite when isMember:
+                if (_crowd.Find(ChatRules.NameKey(invite.To)) is { } there)
+                {
+                    Refuse(context, invite, RefusalReason.AlreadyInRoom, $"{there.Name} is in room '{_room}' already");
+                }
+                else
+                {
+                    context.Send(invite.Person.Session, new MayInvite(invite));
+                }
+
+                break;
             case ReadHistory read when isMember:
                 int limit = Math.Clamp(read.Limit, 1, _options.ReplayMessages);
                 _history.Tell(new ReadMessages(read.Person.Session, read.RequestId, _room, read.After, limit));
@@ -364,7 +375,7 @@ internal sealed class RoomActor : IActor, IDisposable
     }
 
     private static bool IsListed(HashSet<string> targets, Person person)
-        => targets.Count > 0 && (targets.Contains(ChatRules.NameKey(person.Name)) || targets.Contains(person.Address));
+        => targets.Count > 0 && (targets.Contains(ChatRules.NameKey(person.Name)) || targets.Contains(ChatRules.NameKey(person.Address)));
 
     private void Report(IContext context)
     {

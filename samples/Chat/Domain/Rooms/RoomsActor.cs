@@ -95,7 +95,10 @@ internal sealed partial class RoomsActor : IActor
         Refused? refused = request switch
         {
             Vanish or ChangeAway => null,
-            Who => new Refused(request.RequestId, RefusalReason.NoSuchRoom, $"nobody is in a room '{request.Room}'", request.Room),
+
+            // What may be asked without being there.
+            Who or Moderate or SetTopic { Person.IsOperator: true } =>
+                new Refused(request.RequestId, RefusalReason.NoSuchRoom, $"nobody is in a room '{request.Room}'", request.Room),
             _ => new Refused(request.RequestId, RefusalReason.NotInRoom, $"you are not in room '{request.Room}'", request.Room),
         };
         if (refused is not null)

@@ -7,6 +7,9 @@ namespace Chat.Domain;
 /// <summary>What names and texts may look like. The sentences that it answers with name the value and the limit.</summary>
 public sealed class ChatRules
 {
+    /// <summary>Who is spoken to about one's own name, by those who have no requests for that. Nobody can be called so.</summary>
+    public const string NameService = "NickServ";
+
     /// <summary>A refused value is quoted up to this many characters: an error must not carry a megabyte back.</summary>
     private const int LongestQuote = 40;
 
@@ -29,7 +32,15 @@ public sealed class ChatRules
 
     /// <summary>Whether a person may have the name; if not, why.</summary>
     public bool IsName(string name, [NotNullWhen(false)] out string? error)
-        => IsIdentifier("name", name, _options.MaxNameLength, PersonCharacters, out error);
+    {
+        if (NameKey(name) == NameKey(NameService))
+        {
+            error = $"the name '{name}' is the server's own";
+            return false;
+        }
+
+        return IsIdentifier("name", name, _options.MaxNameLength, PersonCharacters, out error);
+    }
 
     /// <summary>
     /// The one spelling by which a room is known, whatever case a request used: rooms are looked up by it, possibly on another

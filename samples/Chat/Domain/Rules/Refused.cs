@@ -33,7 +33,7 @@ public enum RefusalReason
     /// <summary>The person is not in the room.</summary>
     NotInRoom,
 
-    /// <summary>The person is in the room already.</summary>
+    /// <summary>The person is in the room already, or the one that they invite is.</summary>
     AlreadyInRoom,
 
     /// <summary>Nobody has that name.</summary>

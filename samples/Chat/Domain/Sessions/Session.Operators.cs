@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace Chat.Domain;
 
 /// <summary>What only operators may ask.</summary>
@@ -21,6 +23,13 @@ public sealed partial class Session
         if ((Check(requestId, room, out string name) ?? OperatorsOnly(requestId)) is { } refused)
         {
             return refused;
+        }
+
+        // What nobody can be called or come from would keep nobody out, and nobody would notice.
+        if (action is ModerationAction.Ban or ModerationAction.Mute
+            && !_chat.Rules.IsName(target, out string? error) && !IPAddress.TryParse(target, out _))
+        {
+            return new Refused(requestId, RefusalReason.InvalidName, error, name);
         }
 
         _chat.Rooms.Tell(new Moderate(Person!, requestId, name, action, target, Reason(reason) ?? ""));

@@ -55,6 +55,9 @@ public sealed partial class Session
     /// <summary>Who this is; null until the name has been given.</summary>
     public Person? Person { get; private set; }
 
+    /// <summary>The rooms that were asked for and not left: those that it is in, or will be unless they refuse.</summary>
+    public IReadOnlyCollection<string> Rooms => _rooms.Keys;
+
     /// <summary>Asks for a name. Answer: <see cref="NameClaimed"/>.</summary>
     /// <param name="requestId">Comes back in the answer.</param>
     /// <param name="name">The name.</param>
@@ -179,7 +182,7 @@ public sealed partial class Session
         return null;
     }
 
-    /// <summary>Asks somebody into a room. Answer: <see cref="Done"/>.</summary>
+    /// <summary>Asks somebody into a room that the person is in. Answer: <see cref="Done"/>.</summary>
     public Refused? Invite(ulong requestId, string room, string to)
     {
         if ((Check(requestId, room, out string name) ?? Spend(requestId, name)) is { } refused)
@@ -187,7 +190,7 @@ public sealed partial class Session
             return refused;
         }
 
-        _chat.People.Tell(new Invite(Person!, requestId, name, to));
+        _chat.Rooms.Tell(new Invite(Person!, requestId, name, to));
         return null;
     }
 
@@ -216,6 +219,9 @@ public sealed partial class Session
                 Person = changed.Person;
                 _naming = null;
                 TellRooms(changed.OldName);
+                break;
+            case MayInvite may when !_ended:
+                _chat.People.Tell(new CarryInvitation(may.Invitation));
                 break;
             case RoomRenamed when _renaming > 0:
                 _renaming--;

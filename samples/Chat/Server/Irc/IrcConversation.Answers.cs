@@ -139,6 +139,9 @@ internal sealed partial class IrcConversation
                 AddWho(person);
                 Numeric(315, $"{person.Name} :End of /WHO list");
                 break;
+            case IrcQuestion.OthersMode:
+                Numeric(502, ":Cannot change the mode of other users");
+                break;
             case IrcQuestion.UserHost:
                 Numeric(302, $":{person.Name}{(person.IsOperator ? "*" : "")}={(person.Away is null ? '+' : '-')}{person.Name}@chat");
                 break;
@@ -237,6 +240,10 @@ internal sealed partial class IrcConversation
         IrcQuestion question = IrcRequests.QuestionOf(refused.RequestId);
         switch (refused.Reason)
         {
+            case RefusalReason.InvalidName when command is "MODE":
+                string why = $"{refused.Text}; a mask stands for a nickname or an address here";
+                Numeric(696, $"{target} {message[1].TrimStart('+')} {Word(message[2])} :{why}");
+                break;
             case RefusalReason.InvalidName:
                 Numeric(432, $"{target} :{refused.Text}");
                 break;
@@ -267,6 +274,9 @@ internal sealed partial class IrcConversation
                 break;
             case RefusalReason.NotInRoom:
                 Numeric(442, $"{target} :{refused.Text}");
+                break;
+            case RefusalReason.AlreadyInRoom when command is "INVITE":
+                Numeric(443, $"{Word(message[0])} {target} :{refused.Text}");
                 break;
             case RefusalReason.AlreadyInRoom:
                 // Clients join again after a reconnect, and expect no answer.

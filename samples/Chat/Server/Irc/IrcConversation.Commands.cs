@@ -12,7 +12,7 @@ internal sealed partial class IrcConversation
     private const int KickBytes = 300;
 
     /// <summary>Who is spoken to about one's own account, as in other networks.</summary>
-    private const string NickServ = "NickServ";
+    private const string NickServ = ChatRules.NameService;
 
     // How many parameters a command needs at least.
     private static readonly Dictionary<string, int> Needed = new()
@@ -35,7 +35,7 @@ internal sealed partial class IrcConversation
         if (Needed.TryGetValue(message.Command, out int needed)
             && (message.Parameters.Count < needed || message.Parameters.Take(needed).Any(static parameter => parameter.Length == 0)))
         {
-            Numeric(461, $"{message.Command} :Not enough parameters");
+            NotEnough(message);
             return;
         }
 
@@ -44,13 +44,28 @@ internal sealed partial class IrcConversation
             case "NICK":
                 Rename(message);
                 break;
+            case "JOIN" or "PART" when Targets(message).Length == 0:
+                NotEnough(message);
+                break;
+            case "JOIN" when message[0] == "0":
+                // From times when that was how to leave everywhere.
+                foreach (string room in Session.Rooms.ToArray())
+                {
+                    Ask(message, IrcLines.Channel(room), id => Session.Leave(id, room));
+                }
+
+                break;
             case "JOIN":
-                Join(message);
+                foreach (string channel in Targets(message))
+                {
+                    InRoom(message, channel, (id, room) => Session.Join(id, room, new Replay(_options.HistoryOnJoin)));
+                }
+
                 break;
             case "PART":
                 foreach (string channel in Targets(message))
                 {
-                    InRoom(message, channel, (id, room) => Session.Leave(id, room, message[1]));
+                    InRoom(message, channel, (id, room) => Session.Leave(id, room, IrcText.Plain(message[1])));
                 }
 
                 break;
@@ -63,11 +78,11 @@ internal sealed partial class IrcConversation
             case "TOPIC":
                 InRoom(message, message[0], (id, room) => Session.SetTopic(id, room, IrcText.Plain(message[1])));
                 break;
-            case "NAMES" when message[0].Length > 0:
+            case "NAMES" when message[0].StartsWith('#'):
                 InRoom(message, message[0].Split(',')[0], Session.Who, IrcQuestion.Names);
                 break;
             case "NAMES":
-                Numeric(366, "* :End of /NAMES list");
+                Numeric(366, $"{Word(message[0])} :End of /NAMES list");
                 break;
             case "LIST":
                 Ask(message, message[0], Session.ListRooms);
@@ -156,21 +171,6 @@ internal sealed partial class IrcConversation
         }
     }
 
-    private void Join(IrcMessage message)
-    {
-        if (message[0] == "0")
-        {
-            // From times when that was how to leave everywhere; too easily typed by mistake.
-            Numeric(403, "0 :Leaving all channels by JOIN 0 is not done here; use PART");
-            return;
-        }
-
-        foreach (string channel in Targets(message))
-        {
-            InRoom(message, channel, (id, room) => Session.Join(id, room, new Replay(_options.HistoryOnJoin)));
-        }
-    }
-
     private void Speak(IrcMessage message)
     {
         bool isNotice = message.Command == "NOTICE";
@@ -183,13 +183,13 @@ internal sealed partial class IrcConversation
         {
             Numeric(412, ":No text to send");
         }
-        else if (targets.Length > MaxTargets)
+        else if (targets.Length > MaxTargets && !isNotice)
         {
             Numeric(407, $"{Word(targets[MaxTargets])} :Too many targets; the limit is {MaxTargets}");
         }
         else if (IrcText.Read(message[1], isNotice) is { } said)
         {
-            foreach (string target in targets)
+            foreach (string target in targets.Take(MaxTargets))
             {
                 SpeakTo(message, target, said.Text, said.Kind);
             }
@@ -276,7 +276,11 @@ internal sealed partial class IrcConversation
         {
             InRoom(message, target, Session.ListRestrictions);
         }
-        else if (mask.Length > 0 && Action(change) is { } action)
+        else if (mask.Length == 0 && Action(change) is not null)
+        {
+            NotEnough(message);
+        }
+        else if (Action(change) is { } action)
         {
             InRoom(message, target, (id, room) => Session.Moderate(id, room, action, IrcText.Target(mask), ""));
         }
@@ -300,7 +304,8 @@ internal sealed partial class IrcConversation
     {
         if (!target.Equals(Name, StringComparison.OrdinalIgnoreCase))
         {
-            Numeric(502, ":Cannot change the mode of other users");
+            // Nobody's but one's own; whose it is must be found to tell one who is here from one who is not.
+            Ask(message, target, id => Session.WhoIs(id, target), IrcQuestion.OthersMode);
         }
         else if (message[1].Length == 0)
         {
@@ -316,6 +321,8 @@ internal sealed partial class IrcConversation
             Output.Add($":{IrcLines.Source(Name)} MODE {Name} :{message[1]}");
         }
     }
+
+    private void NotEnough(IrcMessage message) => Numeric(461, $"{message.Command} :Not enough parameters");
 
     /// <summary>Asks about a channel, by the domain's name of it.</summary>
     private void InRoom(IrcMessage message, string channel, Func<ulong, string, Refused?> ask, IrcQuestion question = IrcQuestion.Other)
@@ -384,12 +391,21 @@ internal static class IrcText
         return plain.ToString();
     }
 
-    /// <summary>Whom a ban's mask means: a nickname, or an address.</summary>
+    /// <summary>
+    /// Whom a ban's mask means: a nickname, which is everybody's user name as well, or an address. Empty if it means everybody: clients
+    /// make masks of the host that they are shown, which is the same for all.
+    /// </summary>
     public static string Target(string mask)
     {
         int at = mask.IndexOf('@', StringComparison.Ordinal);
-        string nick = mask.Split('!')[0];
-        return at >= 0 && nick is "*" or "" ? mask[(at + 1)..] : nick;
+        string host = at < 0 ? "*" : mask[(at + 1)..];
+        string[] names = (at < 0 ? mask : mask[..at]).Split('!', 2);
+        string nick = at >= 0 && names.Length == 1 ? "*" : names[0];
+        string user = names[^1].TrimStart('*', '~');
+        return nick.Trim('*').Length > 0 ? nick
+            : user.Length > 0 ? user
+            : host is "*" or IrcLines.Host ? ""
+            : host;
     }
 
     /// <summary>Up to two digits, and after a comma up to two more.</summary>

@@ -75,7 +75,8 @@ internal sealed partial class IrcConversation
             case "PONG":
                 break;
             case "QUIT":
-                End(message[0], message[0].Length > 0 ? $"Quit: {message[0]}" : "Quit");
+                string reason = IrcText.Plain(message[0]);
+                End(reason, reason.Length > 0 ? $"Quit: {reason}" : "Quit");
                 break;
             case "ERROR":
                 break;

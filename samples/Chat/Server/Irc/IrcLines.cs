@@ -16,7 +16,10 @@ internal sealed class IrcLines
     public const int MaxBytes = 510;
 
     /// <summary>What the addresses of people end with: where they come from is nobody's business.</summary>
-    private const string Host = "chat";
+    public const string Host = "chat";
+
+    /// <summary>Bytes of a name as user name: of a longer one only a part, or no room would be left for a text behind two long names.</summary>
+    private const int MaxUserBytes = 64;
 
     private readonly ArrayBufferWriter<byte> _bytes = new();
 
@@ -26,7 +29,7 @@ internal sealed class IrcLines
     public bool IsEmpty => _bytes.WrittenCount == 0;
 
     /// <summary>Somebody, as the source of what they do.</summary>
-    public static string Source(string name) => $"{name}!{name}@{Host}";
+    public static string Source(string name) => $"{name}!{name.AsSpan(0, Fitting(name, MaxUserBytes))}@{Host}";
 
     /// <summary>A room's name as channel.</summary>
     public static string Channel(string room) => $"#{room}";

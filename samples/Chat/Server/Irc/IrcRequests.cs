@@ -9,6 +9,7 @@ internal enum IrcQuestion
     Mode,
     WhoIs,
     UserHost,
+    OthersMode,
     Other,
 }
 
