@@ -26,6 +26,22 @@ public sealed class IrcTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task Whoever_says_everything_in_one_breath_is_heard_in_order()
+    {
+        await using ServerProcess server = await Start();
+        using ChatPeer bob = await ChatPeer.InRoom(server.Port, "bob", "lobby");
+        using IrcPeer ada = await IrcPeer.Connect(server.IrcPort);
+
+        await ada.Send("NICK bob", "USER ada 0 * :Ada Lovelace", "JOIN #lobby", "NICK ada", "JOIN #lobby", "PRIVMSG #lobby :hello");
+        List<string> lines = await ada.ReadsUpTo(" 366 ");
+
+        Assert.Equal(
+            ["433", "451", "001", "JOIN", "366"],
+            lines.Select(static line => line.Split(' ')[1]).Where(static word => word is "433" or "451" or "001" or "JOIN" or "366"));
+        Assert.Equal("hello", (await bob.Read(static frame => frame.Message is not null)).Message.Text);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task People_of_both_doors_meet_in_one_room()
     {
         await using ServerProcess server = await Start();

@@ -18,14 +18,8 @@ internal sealed partial class IrcConversation
         switch (message)
         {
             case NameClaimed when IsRegistered:
-                _isClaiming = false;
+                IsClaiming = false;
                 Welcome();
-                if (!_nick.Equals(Name, StringComparison.Ordinal))
-                {
-                    // It changed its mind while the register looked.
-                    Rename(new IrcMessage("NICK", [_nick]));
-                }
-
                 break;
             case NameChanged changed:
                 Output.Add($":{IrcLines.Source(changed.OldName)} NICK {changed.Person.Name}");
@@ -224,7 +218,7 @@ internal sealed partial class IrcConversation
         string command = asked.Message.Command;
         if (command == "NICK")
         {
-            _isClaiming = false;
+            IsClaiming = false;
             _nick = IsRegistered ? _nick : "";
         }
 

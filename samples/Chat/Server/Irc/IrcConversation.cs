@@ -21,7 +21,6 @@ internal sealed partial class IrcConversation
     private string _password = "";
     private bool _hasUser;
     private bool _isNegotiating;
-    private bool _isClaiming;
 
     private IrcCapabilities _capabilities;
     private Session? _session;
@@ -42,6 +41,9 @@ internal sealed partial class IrcConversation
 
     /// <summary>The client has its name.</summary>
     public bool IsRegistered => _session?.Person is not null;
+
+    /// <summary>The register looks whether the name is free: what the client sent behind it is not to be taken before the answer.</summary>
+    public bool IsClaiming { get; private set; }
 
     private string Name => _session?.Person?.Name ?? "*";
 
@@ -146,14 +148,14 @@ internal sealed partial class IrcConversation
 
     private void Claim()
     {
-        if (_nick.Length == 0 || !_hasUser || _isNegotiating || _isClaiming)
+        if (_nick.Length == 0 || !_hasUser || _isNegotiating || IsClaiming)
         {
             return;
         }
 
         _session ??= new Session(_chat, _self, IrcDoor.NameOf(_capabilities), _address);
         ulong id = _requests.Add(new IrcMessage("NICK", [_nick]), _nick);
-        _isClaiming = true;
+        IsClaiming = true;
         if (_session.Claim(id, _nick, _password) is { } refused)
         {
             Refuse(refused);

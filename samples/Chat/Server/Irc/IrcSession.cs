@@ -77,6 +77,11 @@ internal sealed class IrcSession : LineConnectionActor
             _conversation!.Take(Encoding.UTF8.GetString(line[tags..]));
         }
 
+        if (_conversation.IsClaiming)
+        {
+            SuspendReading();
+        }
+
         Flush();
         return Task.CompletedTask;
     }
@@ -90,6 +95,11 @@ internal sealed class IrcSession : LineConnectionActor
         }
 
         _conversation!.Take(message);
+        if (!_conversation.IsClaiming)
+        {
+            ResumeReading();
+        }
+
         if (message is NameClaimed claimed && _conversation.IsRegistered)
         {
             _name = claimed.Person.Name;
