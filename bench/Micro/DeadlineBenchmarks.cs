@@ -7,7 +7,7 @@ namespace NetPoll.Bench.Micro;
 
 /// <summary>Moving a deadline, with none, many and very many others armed; beside an array of as many objects that is only touched.</summary>
 /// <remarks>
-/// On the poller's thread, where handlers set deadlines, in turns of 64 moves; what the turns cost is in it. And from a thread that is no poller's.
+/// On the poller's thread, where handlers set deadlines, in turns of 128 moves; what the turns cost is in it. And from a thread that is no poller's.
 /// Both random walks go over all of the objects in the same order, one after the other: which one is next is known only when this one has
 /// been read, as with connections whose messages come one at a time. Touches that do not depend on each other would be loaded ten at a time
 /// and show a tenth of what memory costs; a deadline's locked instructions never are.
@@ -16,7 +16,7 @@ namespace NetPoll.Bench.Micro;
 public class DeadlineBenchmarks
 {
     private const int Moves = 1 << 16;
-    private const int MovesPerWork = 2;
+    private const int MovesPerWork = 4;
 
     private readonly Deadline _later = Deadline.After(TimeSpan.FromMinutes(10));
     private PollerGroup _group = null!;

@@ -37,7 +37,11 @@ internal sealed class IdlePlatform : PollPlatform
 
         public int Wait(Span<PollEvent> events, int timeoutMilliseconds)
         {
-            _wake.WaitOne(timeoutMilliseconds);
+            if (timeoutMilliseconds != 0)
+            {
+                _wake.WaitOne(timeoutMilliseconds);
+            }
+
             return 0;
         }
 
