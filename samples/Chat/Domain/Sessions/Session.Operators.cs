@@ -1,5 +1,3 @@
-using System.Net;
-
 namespace Chat.Domain;
 
 /// <summary>What only operators may ask.</summary>
@@ -27,7 +25,7 @@ public sealed partial class Session
 
         // What nobody can be called or come from would keep nobody out, and nobody would notice.
         if (action is ModerationAction.Ban or ModerationAction.Mute
-            && !_chat.Rules.IsName(target, out string? error) && !IPAddress.TryParse(target, out _))
+            && !_chat.Rules.IsName(target, out string? error) && Uri.CheckHostName(target) is not (UriHostNameType.IPv4 or UriHostNameType.IPv6))
         {
             return new Refused(requestId, RefusalReason.InvalidName, error, name);
         }
