@@ -15,7 +15,7 @@ public sealed partial class Poller
     /// </remarks>
     /// <param name="descriptor">Given back, unless the result is an error: then nothing has changed.</param>
     /// <param name="target">Of the same platform and the same time provider.</param>
-    /// <param name="moved">The other poller's; null with an error. A hang-up that was reported before somebody watches for it is told to nobody.</param>
+    /// <param name="moved">The other poller's; null with an error. Of a hang-up that came before somebody watches here only <see cref="PollDescriptor.IsHungUp"/> tells.</param>
     internal IoResult Move(PollDescriptor descriptor, Poller target, out PollDescriptor? moved)
     {
         AssertCurrent();
@@ -25,14 +25,10 @@ public sealed partial class Poller
             return opened;
         }
 
-        if (descriptor.MayReadShort)
-        {
-            moved!.ReadsShort();
-        }
-
+        moved!.Inherit(descriptor);
         EndTurnOfDeadlines(_clock.Nanoseconds);
-        MoveDeadline(descriptor, target, moved!, PollMode.Read);
-        MoveDeadline(descriptor, target, moved!, PollMode.Write);
+        MoveDeadline(descriptor, target, moved, PollMode.Read);
+        MoveDeadline(descriptor, target, moved, PollMode.Write);
         Evict(descriptor);
         Release(descriptor);
         return opened;

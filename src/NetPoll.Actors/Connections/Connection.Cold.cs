@@ -75,6 +75,9 @@ internal partial class Connection
 
         internal ClosingState? Closing { get; set; }
 
+        /// <summary>The handler was told that the peer's end waits behind what is held back.</summary>
+        internal bool IsHangupTold { get; set; }
+
         /// <summary>The peer is gone, and what it sent before is being delivered.</summary>
         internal BrokenState? Broken { get; set; }
 

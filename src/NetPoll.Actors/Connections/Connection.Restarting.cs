@@ -58,6 +58,7 @@ internal partial class Connection
         _isSuspended = false;
         cold.Demand = long.MaxValue;
         cold.DemandsBytes = false;
+        cold.IsHangupTold = false;
         SetReadDeadline(Deadline.None);
         IdleTimeout = null;
         if (cold.Phase is not null)

@@ -36,6 +36,11 @@ internal partial class Connection
     // The handler wants no bytes.
     private bool _isSuspended;
 
+    // The peer's end is known, and waits behind bytes that nobody wants now. What was seen of it stays seen, so no edge can be missed.
+    private bool HasUntoldHangup =>
+        _descriptor.IsHungUp && _phase == ConnectionPhase.Open && _handler is not null && !_isHandlerBusy && !IsBroken && Pending is null
+        && _cold is not { IsHangupTold: true } && !WantsBytes();
+
     /// <summary>Whether the handler should stop taking from the bytes that it was given.</summary>
     internal bool MustStopTaking => _isHandlerBusy || HoldsBack;
 
@@ -314,6 +319,16 @@ internal partial class Connection
             TellOfRestart();
         }
 
+        if ((signals & ConnectionSignals.Hangup) != 0 && !_isHandlerBusy)
+        {
+            signals &= ~ConnectionSignals.Hangup;
+            if (HasUntoldHangup)
+            {
+                Cold.IsHangupTold = true;
+                _handler!.PeerHungUp();
+            }
+        }
+
         if ((signals & ConnectionSignals.OutputNotice) != 0 && !_isHandlerBusy)
         {
             // Of one thing; perhaps there is another.
@@ -330,6 +345,11 @@ internal partial class Connection
         {
             // A peer that is gone must be noticed all the same.
             Home.Poller.ArmHangup(_descriptor);
+            if (HasUntoldHangup)
+            {
+                SignalNextTurn(ConnectionSignals.Hangup);
+            }
+
             return;
         }
 

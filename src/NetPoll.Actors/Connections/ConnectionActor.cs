@@ -98,6 +98,9 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
     void IConnectionHandler.PeerClosed() => OnPeerClosed();
 
     /// <inheritdoc/>
+    void IConnectionHandler.PeerHungUp() => OnPeerHungUp();
+
+    /// <inheritdoc/>
     void IConnectionHandler.DeadlinePassed(DeadlineKind kind) => OnDeadline(kind);
 
     /// <inheritdoc/>
@@ -216,6 +219,17 @@ public abstract partial class ConnectionActor : IActor, IConnectionHandler
 
     /// <summary>The peer has ended its side; ours still works. Unless overridden this closes the connection.</summary>
     protected virtual void OnPeerClosed() => Close(CloseReason.Peer);
+
+    /// <summary>
+    /// The peer has ended its side while nothing is read: reading is suspended, a demand is used up, a rate is spent, or too much output waits.
+    /// Bytes before that end may be unread; when they are read <see cref="OnPeerClosed"/> follows them as ever. Does nothing unless overridden.
+    /// </summary>
+    /// <remarks>
+    /// At most once, and never after <see cref="OnPeerClosed"/>. On the portable backend not before the system has nothing more to read.
+    /// </remarks>
+    protected virtual void OnPeerHungUp()
+    {
+    }
 
     /// <summary>The server stops and drains. Unless overridden this closes the connection with <see cref="CloseReason.Shutdown"/>.</summary>
     protected virtual void OnShutdown() => Close(CloseReason.Shutdown);

@@ -27,6 +27,13 @@ public sealed record Received(PID Connection, Memory<byte> Bytes);
 public sealed record PeerClosed(PID Connection);
 
 /// <summary>
+/// The peer has ended its side while nothing is read: reading is suspended, a demand is used up, a rate is spent, or too much output waits.
+/// Bytes before that end may be unread; when they are read <see cref="PeerClosed"/> follows them as ever. At most once.
+/// </summary>
+/// <param name="Connection">The connection.</param>
+public sealed record PeerHungUp(PID Connection);
+
+/// <summary>
 /// A deadline has passed, and the handler decides what follows: <see cref="Close"/>, <see cref="Abort"/>, or more time. After the read
 /// deadline nothing is received until it is moved; the write deadline gives another period by itself.
 /// </summary>

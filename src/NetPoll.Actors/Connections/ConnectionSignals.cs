@@ -42,7 +42,7 @@ internal static class ConnectionSignals
     internal const int Restarted = 1 << 17;
 
     /// <summary>What the handler is told as soon as it can be told anything.</summary>
-    internal const int Notices = OutputNotice | Moved | Restarted;
+    internal const int Notices = OutputNotice | Moved | Restarted | Hangup;
 
     /// <summary>Times that bytes which have come already may save.</summary>
     internal const int SavedByBytes = IdlePassed | PhasePassed | HeartbeatDue;

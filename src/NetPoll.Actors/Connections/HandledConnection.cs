@@ -103,6 +103,9 @@ internal sealed class HandledConnection : Connection, IConnectionHandler, IMessa
     void IConnectionHandler.PeerClosed() => Tell(new PeerClosed(_self));
 
     /// <inheritdoc/>
+    void IConnectionHandler.PeerHungUp() => Tell(new PeerHungUp(_self));
+
+    /// <inheritdoc/>
     void IConnectionHandler.DeadlinePassed(DeadlineKind kind) => Tell(new DeadlineExceeded(_self, kind) { Profile = Deadlines });
 
     /// <inheritdoc/>

@@ -16,6 +16,9 @@ internal interface IConnectionHandler
     /// <summary>The peer has ended its side.</summary>
     void PeerClosed();
 
+    /// <summary>The peer has ended its side, behind bytes that may be unread, while reading is held back. Once.</summary>
+    void PeerHungUp();
+
     /// <summary>A deadline has passed.</summary>
     void DeadlinePassed(DeadlineKind kind);
 

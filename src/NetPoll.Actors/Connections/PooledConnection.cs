@@ -121,6 +121,9 @@ internal sealed class PooledConnection : Connection, IConnectionHandler
     void IConnectionHandler.PeerClosed() => Run(Inner.PeerClosed);
 
     /// <inheritdoc/>
+    void IConnectionHandler.PeerHungUp() => Run(Inner.PeerHungUp);
+
+    /// <inheritdoc/>
     void IConnectionHandler.DeadlinePassed(DeadlineKind kind) => Run(() => Inner.DeadlinePassed(kind));
 
     /// <inheritdoc/>

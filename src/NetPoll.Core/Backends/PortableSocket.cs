@@ -302,7 +302,8 @@ internal sealed class PortableSocket : PortableHandle
     }
 
     protected override PortableNews PendingNews() =>
-        Volatile.Read(ref _connecting) == Connecting.Done || _heldError.IsHeld ? PortableNews.Read | PortableNews.Write : PortableNews.None;
+        (Volatile.Read(ref _connecting) == Connecting.Done || _heldError.IsHeld ? PortableNews.Read | PortableNews.Write : PortableNews.None)
+        | (_sawEnd ? PortableNews.Read | PortableNews.ReadHangup : PortableNews.None);
 
     // .NET resets a connection that is closed with a receive in flight, unless our end was told before: what is unsent would be lost.
     protected override void BeforePoliteClose()
@@ -388,6 +389,9 @@ internal sealed class PortableSocket : PortableHandle
         if ((armed & Armed.Hangup) != 0 && error != SocketError.OperationAborted)
         {
             news |= LookBehind(error);
+
+            // What was seen, then where it is told: a backend at which the socket sits down meanwhile finds the one or gets the other.
+            Interlocked.MemoryBarrier();
         }
 
         Watch?.Report(news);

@@ -12,6 +12,7 @@ namespace NetPoll.Core.Descriptors;
 /// _info                        atomic; locked bits: the lock      PublishInfo; SetEventError by whoever has the right sequence
 /// _read, _write                PollSlot's own protocol            see there
 /// _hangupWatcher               atomic                             its owner; read by the poller's thread
+/// _isHungUp                    the poller's thread                Open; after it only raised: OnReady, Inherit
 /// _closing                     the lock (_gate)                   Open, Evict, EvictByPoller
 /// _deadlines                   the lock (_gate)                   SetDeadline, OnDue, Evict; its wheel links: the poller's thread
 /// </code>
@@ -30,6 +31,7 @@ internal sealed partial class PollDescriptor
     private IPollWaiter? _hangupWatcher;
     private WeakReference<IDescriptorUser>? _user;
     private bool _mayReadShort;
+    private bool _isHungUp;
     private bool _isWatched;
     private ClosingPhase _closing;
 
@@ -88,8 +90,26 @@ internal sealed partial class PollDescriptor
     /// </summary>
     internal bool MayReadShort => Volatile.Read(ref _mayReadShort);
 
-    /// <summary>What was seen of the socket elsewhere: from here on a short read proves nothing.</summary>
-    internal void ReadsShort() => Volatile.Write(ref _mayReadShort, true);
+    /// <summary>
+    /// Whether the system ever reported that the peer has ended its side. For an owner that reads nothing for now: the edge does not come again.
+    /// The poller's thread.
+    /// </summary>
+    internal bool IsHungUp => _isHungUp;
+
+    /// <summary>Takes over what was seen of the socket at another poller. The other poller's thread, before anybody reads it here.</summary>
+    internal void Inherit(PollDescriptor former)
+    {
+        // Nothing is written but true, since an event of here may have come first.
+        if (former._isHungUp)
+        {
+            _isHungUp = true;
+        }
+
+        if (former.MayReadShort)
+        {
+            Volatile.Write(ref _mayReadShort, true);
+        }
+    }
 
     internal bool HasReader => _read.HasWaiter;
 
@@ -117,6 +137,7 @@ internal sealed partial class PollDescriptor
             Socket = socket;
             _closing = ClosingPhase.Open;
             _hangupWatcher = null;
+            _isHungUp = false;
             Volatile.Write(ref _mayReadShort, socket.MayReadShort);
             _deadlines?.Set(PollMode.Both, 0);
             SetEventError(false, 0);
@@ -302,6 +323,7 @@ internal sealed partial class PollDescriptor
         if ((flags & (PollEventFlags.ReadHangup | PollEventFlags.Hangup | PollEventFlags.Error)) != 0)
         {
             hangup = PollSignals.Hangup;
+            _isHungUp |= (flags & (PollEventFlags.ReadHangup | PollEventFlags.Hangup)) != 0;
             watcher = Volatile.Read(ref _hangupWatcher);
         }
 

@@ -195,8 +195,9 @@ public sealed class MailboxAsWaiterTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task NP136_While_reading_is_suspended_bytes_and_FIN_wait_for_the_resume()
+    public async Task NP136_While_reading_is_suspended_a_FIN_is_noticed_and_comes_after_the_bytes_before_it()
     {
+        TestBackend.SkipOnPortable("A FIN behind unread bytes is seen when they are read.");
         await using TestServer server = new();
         ConnectionScript script = new();
         (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(await server.ListenAsync(script), script);
@@ -204,16 +205,39 @@ public sealed class MailboxAsWaiterTests : IAsyncDisposable
         await connection.Do(static self => self.SuspendReading());
         await peer.SendAsync("last words");
         peer.CloseWrite();
-        await connection.Do(static _ => { });
+        await Eventually.Equal("events", 2, () => connection.Events.Count);
         await connection.Do(static _ => { });
         Assert.Empty(connection.ReceivedBytes);
-        Assert.Equal(["connected"], connection.Events);
+        Assert.Equal(["connected", "peer hung up"], connection.Events);
 
         await connection.Do(static self => self.ResumeReading());
         ConnectionClosed closed = await connection.WhenClosed;
 
         Assert.Equal("last words"u8.ToArray(), connection.ReceivedBytes);
-        Assert.Equal(["connected", "peer closed", closed], connection.Events);
+        Assert.Equal(["connected", "peer hung up", "peer closed", closed], connection.Events);
+    }
+
+    [Fact]
+    public async Task NP136_A_FIN_that_came_before_reading_was_suspended_is_noticed_too()
+    {
+        ScriptedConnection connection = await OpenAsync();
+        _script.Received = static (self, bytes) =>
+        {
+            self.SuspendReading();
+            return bytes.Length;
+        };
+        _socket.ThenReads(1).ThenReads(static _ => IoResult.Bytes(0));
+
+        // One edge for both, and no other will come.
+        _platform.Backend.Inject(_socket, PollEventFlags.Read | PollEventFlags.ReadHangup);
+        await Eventually.Equal("events", 2, () => connection.Events.Count);
+        await RestAsync();
+        Assert.Equal(["connected", "peer hung up"], connection.Events);
+        Assert.Equal(1, _socket.ReadCalls);
+
+        await connection.Do(static self => self.ResumeReading());
+        ConnectionClosed closed = await connection.WhenClosed;
+        Assert.Equal(["connected", "peer hung up", "peer closed", closed], connection.Events);
     }
 
     [Fact]

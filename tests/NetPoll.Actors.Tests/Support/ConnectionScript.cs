@@ -22,6 +22,8 @@ internal sealed class ConnectionScript
 
     public Action<ScriptedConnection>? PeerClosed { get; set; }
 
+    public Action<ScriptedConnection>? PeerHungUp { get; set; }
+
     public Action<ScriptedConnection>? Shutdown { get; set; }
 
     public Action<ScriptedConnection>? WritesSuspended { get; set; }
@@ -257,6 +259,12 @@ internal sealed class ScriptedConnection : ConnectionActor
         {
             base.OnPeerClosed();
         }
+    }
+
+    protected override void OnPeerHungUp()
+    {
+        Note("peer hung up");
+        _script.PeerHungUp?.Invoke(this);
     }
 
     protected override void OnWritesSuspended()

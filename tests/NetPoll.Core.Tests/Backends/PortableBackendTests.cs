@@ -165,6 +165,23 @@ public sealed class PortableBackendTests : IDisposable
     }
 
     [Fact]
+    public void An_end_that_was_seen_at_one_backend_is_told_at_the_next()
+    {
+        Open();
+        _pair.Peer.Shutdown(SocketShutdown.Send);
+        _backend.ArmHangup(_socket, Token);
+        Assert.Equal(PollEventFlags.Read | PollEventFlags.ReadHangup, Next(Limit));
+        using PortableBackend other = new();
+        PollToken there = new(9, 1);
+
+        other.Open(_socket, there);
+
+        PollEvent[] events = new PollEvent[4];
+        Assert.Equal(1, other.Wait(events, Limit));
+        Assert.Equal(new PollEvent(there, PollEventFlags.Read | PollEventFlags.ReadHangup), events[0]);
+    }
+
+    [Fact]
     public void What_completes_after_the_close_is_nobody_s()
     {
         Open();

@@ -528,13 +528,35 @@ public sealed class PollDescriptorTests
     public void NP027_A_new_tenant_begins_without_the_old_one_s_event_error_and_hang_up()
     {
         _model.Event(PollEventFlags.Read | PollEventFlags.Write | PollEventFlags.Error | PollEventFlags.ErrorOnly);
+        Assert.False(Descriptor.IsHungUp);
+        _model.Event(PollEventFlags.Read | PollEventFlags.ReadHangup);
         Assert.True(Descriptor.MayReadShort);
+        Assert.True(Descriptor.IsHungUp);
         _model.Evict();
 
         _model.Reopen(new ScriptedSocket());
 
         Assert.Equal((ulong)Descriptor.Info.Sequence, Descriptor.Info.Value);
         Assert.False(Descriptor.MayReadShort);
+        Assert.False(Descriptor.IsHungUp);
+    }
+
+    [Theory]
+    [InlineData(PollEventFlags.Read, false, false)]
+    [InlineData(PollEventFlags.Read | PollEventFlags.Urgent, true, false)]
+    [InlineData(PollEventFlags.Read | PollEventFlags.ReadHangup, true, true)]
+    [InlineData(PollEventFlags.Read | PollEventFlags.Write | PollEventFlags.Hangup, true, true)]
+    public void What_was_seen_of_a_socket_at_one_poller_is_known_at_the_next(object flags, bool readsShort, bool isHungUp)
+    {
+        PollDescriptor next = Make(1)[0];
+        _model.Event((PollEventFlags)flags);
+
+        next.Inherit(Descriptor);
+        Assert.Equal((readsShort, isHungUp), (next.MayReadShort, next.IsHungUp));
+
+        // What the next one has seen itself by then, it does not lose.
+        next.Inherit(Make(1)[0]);
+        Assert.Equal((readsShort, isHungUp), (next.MayReadShort, next.IsHungUp));
     }
 
     [Fact]
