@@ -505,7 +505,7 @@ public sealed class IrcTests
         await ada.Send("QUIT :good night");
         Assert.Equal("ERROR :Closing link: (ada) [Quit: good night]", await ada.Reads("ERROR"));
         Assert.Null(await ada.Read());
-        Assert.Equal(":ada!ada@chat PART #lobby :good night", await bob.Reads("PART"));
+        Assert.Equal(":ada!ada@chat QUIT :Quit: good night", await bob.Reads("QUIT"));
     }
 
     [Fact(Timeout = Limit)]

@@ -20,7 +20,7 @@ public sealed record ChangeName(Person Person, ulong RequestId, string NewName, 
 /// <summary>All rooms have told of the change, and the old name is free. No answer.</summary>
 public sealed record ReleaseName(PID Session) : PeopleRequest;
 
-/// <summary>The session has ended and its name is free. No answer; harmless if it has no name.</summary>
+/// <summary>The session has ended; its name is free when its rooms have told so. No answer; harmless if it has no name.</summary>
 public sealed record FreeName(PID Session) : PeopleRequest;
 
 /// <summary>
@@ -83,8 +83,10 @@ public sealed record PrivateMessage(string From, string Text, DateTimeOffset Tim
 /// <summary>Somebody asks the session's person into a room.</summary>
 public sealed record Invited(string Room, string By);
 
-/// <summary>The session must end, and why. The door tells its client.</summary>
-public sealed record Disconnect(string Reason);
+/// <summary>The session must end. The door tells its client.</summary>
+/// <param name="Reason">Why, for the client.</param>
+/// <param name="ForOthers">Why, for those who stay.</param>
+public sealed record Disconnect(string Reason, string ForOthers);
 
 /// <summary>Somebody who was asked about.</summary>
 public sealed record PersonFound(ulong RequestId, PersonDetails Details);

@@ -1,3 +1,5 @@
+using Proto;
+
 namespace Chat.Domain;
 
 /// <summary>What a room tells: answers (with a request's id) and events.</summary>
@@ -75,7 +77,26 @@ public sealed record Presence(string Room, long Sequence, IReadOnlyList<string> 
 /// <param name="Name">Who.</param>
 /// <param name="Reason">Why, for people; null if they did not say.</param>
 /// <param name="KickedBy">The operator who put them out; null if they went by themselves.</param>
-public sealed record Departure(string Name, string? Reason = null, string? KickedBy = null);
+public sealed record Departure(string Name, string? Reason = null, string? KickedBy = null)
+{
+    /// <summary>They left the chat, and all of their rooms with it; null if they left this room only.</summary>
+    public ChatExit? Exit { get; init; }
+}
+
+/// <summary>That somebody left the chat altogether. Their rooms tell it one after the other, and each who has told it before.</summary>
+/// <param name="Session">Whose.</param>
+/// <param name="IsOwnWish">They said so, and the reason is theirs; otherwise the connection ended, and the server says why.</param>
+/// <param name="IsLast">No other room tells it after this one.</param>
+/// <param name="Told">The sessions that have heard it, room by room.</param>
+/// <remarks>
+/// The first room tells it when all have taken the person out, and nobody gets their name before the last one has told it. So a door may
+/// let those hear it once who were in several of the rooms: whatever they hear of that name afterwards is about somebody who came later.
+/// </remarks>
+public sealed record ChatExit(PID Session, bool IsOwnWish, bool IsLast, IReadOnlyList<IReadOnlySet<PID>> Told)
+{
+    /// <summary>Whether another room has told it to them.</summary>
+    public bool IsKnownTo(PID session) => Told.Any(sessions => sessions.Contains(session));
+}
 
 /// <summary>A member has another name.</summary>
 public sealed record Renamed(string Room, long Sequence, string OldName, string NewName) : RoomEvent(Room, Sequence);

@@ -39,11 +39,29 @@ internal sealed partial class RoomsActor : IActor
             case RoomReport report:
                 Note(context, report);
                 break;
+            case MemberMoved moved:
+                Note(moved);
+                break;
             case ListRooms request:
                 context.Send(request.Person.Session, List(request.RequestId));
                 break;
+            case Quit quit:
+                Begin(context, quit);
+                break;
+            case SessionLost { Person: var lost }:
+                Begin(context, new Quit(lost, WhereIs(lost.Session), "the connection failed", IsOwnWish: false));
+                break;
+            case TakenOut taken:
+                Note(context, taken);
+                break;
+            case ExitTold told:
+                Note(context, told);
+                break;
+            case AwaitQuit wait:
+                Await(context, wait);
+                break;
             case Terminated terminated:
-                Forget(terminated.Who);
+                Forget(context, terminated.Who);
                 break;
         }
 
@@ -94,7 +112,7 @@ internal sealed partial class RoomsActor : IActor
 
         Refused? refused = request switch
         {
-            Vanish or ChangeAway => null,
+            ChangeAway => null,
 
             // What may be asked without being there.
             Who or Moderate or SetTopic { Person.IsOperator: true } =>
@@ -136,6 +154,7 @@ internal sealed partial class RoomsActor : IActor
             _rooms.Remove(report.Room);
             _figures.RoomClosed();
             context.Stop(entry.Room);
+            GoOnWithout(context, report.Room, entry);
         }
     }
 
@@ -152,12 +171,13 @@ internal sealed partial class RoomsActor : IActor
     }
 
     /// <summary>A room has ended. One that failed is still listed, and the name is free again only now.</summary>
-    private void Forget(PID ended)
+    private void Forget(IContext context, PID ended)
     {
         if (_names.Remove(ended, out string? room) && _rooms.TryGetValue(room, out Entry? entry) && entry.Room.Equals(ended))
         {
             _rooms.Remove(room);
             _figures.RoomClosed();
+            GoOnWithout(context, room, entry);
         }
     }
 
@@ -173,6 +193,9 @@ internal sealed partial class RoomsActor : IActor
         public long RequestsGiven { get; set; }
 
         public int Members { get; set; }
+
+        /// <summary>Whose members those are, by what the room has told.</summary>
+        public HashSet<PID> Sessions { get; } = [];
 
         public string Topic { get; set; } = "";
     }

@@ -122,7 +122,7 @@ public sealed partial class Session
             return NameFirst(requestId);
         }
 
-        _chat.Rooms.List(new ListRooms(Person, requestId));
+        _chat.Rooms.Tell(new ListRooms(Person, requestId));
         return null;
     }
 }

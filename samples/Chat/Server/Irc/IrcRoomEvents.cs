@@ -147,18 +147,18 @@ internal sealed class IrcRoomEvents
             IrcLines.Tags(_capabilities, message.Time, ""));
     }
 
-    /// <summary>
-    /// Who ends their connection leaves each room by itself, as PART and not QUIT: the rooms tell of it one after the other, and by then
-    /// the name may be somebody else's in another one.
-    /// </summary>
     private void AddPresence(IrcLines lines, string channel, Presence presence)
     {
         foreach (Departure departure in presence.Departed)
         {
             string reason = departure.Reason is null ? "" : $" :{departure.Reason}";
-            lines.Add(departure.KickedBy is { } by
-                ? $":{IrcLines.Source(by)} KICK {channel} {departure.Name}{reason}"
-                : $":{IrcLines.Source(departure.Name)} PART {channel}{reason}");
+            lines.Add(departure switch
+            {
+                { KickedBy: { } by } => $":{IrcLines.Source(by)} KICK {channel} {departure.Name}{reason}",
+                { Exit.IsOwnWish: true } => $":{IrcLines.Source(departure.Name)} QUIT :{IrcLines.OwnWish(departure.Reason)}",
+                { Exit: not null } => $":{IrcLines.Source(departure.Name)} QUIT{reason}",
+                _ => $":{IrcLines.Source(departure.Name)} PART {channel}{reason}",
+            });
         }
 
         foreach (string name in presence.Arrived)
