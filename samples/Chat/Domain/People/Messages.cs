@@ -39,6 +39,9 @@ public sealed record CarryInvitation(Invite Invitation) : PeopleRequest;
 /// <summary>The person is away, and why; or back, with null. Answer: <see cref="Done"/>.</summary>
 public sealed record SetAway(Person Person, ulong RequestId, string? Text) : PeopleRequest;
 
+/// <summary>The session's person has just said something in a room. No answer.</summary>
+public sealed record Spoke(PID Session) : PeopleRequest;
+
 /// <summary>Asks about somebody. Answer: <see cref="PersonFound"/> or <see cref="Refused"/>.</summary>
 public sealed record WhoIs(Person Person, ulong RequestId, string Name) : PeopleRequest;
 
@@ -103,4 +106,11 @@ public sealed record PeopleListed(ulong RequestId, IReadOnlyList<PersonDetails> 
 /// <param name="Door">The door that they came in by.</param>
 /// <param name="Address">Where from; empty for those who may not know.</param>
 public sealed record PersonDetails(
-    string Name, DateTimeOffset Since, string? Away, bool IsOperator, bool IsRegistered, string Door, string Address);
+    string Name, DateTimeOffset Since, string? Away, bool IsOperator, bool IsRegistered, string Door, string Address)
+{
+    /// <summary>How long ago they said something last, or came if they have not.</summary>
+    public TimeSpan Idle { get; init; }
+
+    /// <summary>The rooms that they are in, in order; for a question about one person only.</summary>
+    public IReadOnlyList<string> Rooms { get; init; } = [];
+}

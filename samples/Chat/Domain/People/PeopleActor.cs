@@ -127,11 +127,15 @@ internal sealed class PeopleActor : IActor, IDisposable
 
                 context.Send(set.Person.Session, new Done(set.RequestId));
                 break;
+            case Spoke spoke:
+                NoteSpeech(spoke.Session);
+                break;
             case WhoIs who:
                 if (Find(context, who.Person, who.RequestId, who.Name) is { } found)
                 {
                     bool mayKnow = who.Person.IsOperator || found.Person.Session.Equals(who.Person.Session);
-                    context.Send(who.Person.Session, new PersonFound(who.RequestId, found.Details(mayKnow)));
+                    var answer = new PersonFound(who.RequestId, found.Details(_time.GetUtcNow(), mayKnow));
+                    _rooms.Tell(new AddRooms(who.Person.Session, found.Person.Session, answer));
                 }
 
                 break;
@@ -155,7 +159,7 @@ internal sealed class PeopleActor : IActor, IDisposable
             case ListPeople list:
                 PersonDetails[] people =
                 [
-                    .. _bySession.Values.Select(static entry => entry.Details(withAddress: true))
+                    .. _bySession.Values.Select(entry => entry.Details(_time.GetUtcNow(), withAddress: true))
                         .OrderBy(static person => person.Name, StringComparer.Ordinal),
                 ];
                 context.Send(list.Person.Session, new PeopleListed(list.RequestId, people));
@@ -370,8 +374,17 @@ internal sealed class PeopleActor : IActor, IDisposable
         });
     }
 
+    private void NoteSpeech(PID session)
+    {
+        if (_bySession.TryGetValue(session, out Entry? entry))
+        {
+            entry.LastSpoke = _time.GetUtcNow();
+        }
+    }
+
     private void Deliver(IContext context, SendPrivate message)
     {
+        NoteSpeech(message.From.Session);
         if (Find(context, message.From, message.RequestId, message.To) is { } to)
         {
             DateTimeOffset now = _time.GetUtcNow();
@@ -449,6 +462,7 @@ internal sealed class PeopleActor : IActor, IDisposable
         {
             Person = person;
             _since = since;
+            LastSpoke = since;
         }
 
         public Person Person { get; set; }
@@ -463,7 +477,12 @@ internal sealed class PeopleActor : IActor, IDisposable
 
         public bool IsRegistered { get; set; }
 
-        public PersonDetails Details(bool withAddress) => new(
-            Person.Name, _since, Away, Person.IsOperator, IsRegistered, Person.Door, withAddress ? Person.Address : "");
+        public DateTimeOffset LastSpoke { get; set; }
+
+        public PersonDetails Details(DateTimeOffset now, bool withAddress) => new(
+            Person.Name, _since, Away, Person.IsOperator, IsRegistered, Person.Door, withAddress ? Person.Address : "")
+        {
+            Idle = now - LastSpoke,
+        };
     }
 }

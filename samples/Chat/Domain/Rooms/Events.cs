@@ -119,7 +119,7 @@ public sealed record RoomClosed(string Room, long Sequence, string Reason) : Roo
 /// <summary>The fullest rooms first.</summary>
 /// <param name="RequestId">The request's id.</param>
 /// <param name="Rooms">As many as the limit allows.</param>
-/// <param name="Total">How many there are.</param>
+/// <param name="Total">How many there are, of those that were asked about.</param>
 public sealed record RoomList(ulong RequestId, IReadOnlyList<RoomSummary> Rooms, int Total);
 
 /// <summary>A room, how many are in it, and what it is about.</summary>

@@ -117,7 +117,16 @@ public sealed record ListRestrictions(Person Person, ulong RequestId, string Roo
 public abstract record RoomsRequest;
 
 /// <summary>Asks which rooms there are. Answer to the session: <see cref="RoomList"/>.</summary>
-public sealed record ListRooms(Person Person, ulong RequestId) : RoomsRequest;
+/// <param name="Person">Who asks.</param>
+/// <param name="RequestId">Comes back in the answer.</param>
+/// <param name="Named">Those that are asked about; null for all, of which the answer lists the fullest.</param>
+public sealed record ListRooms(Person Person, ulong RequestId, IReadOnlyList<string>? Named = null) : RoomsRequest;
+
+/// <summary>Asks for the rooms that somebody is in, to complete an answer, which then goes to whoever asked.</summary>
+/// <param name="Asker">The session that gets the answer.</param>
+/// <param name="Session">Whose rooms.</param>
+/// <param name="Answer">What the register knows.</param>
+public sealed record AddRooms(PID Asker, PID Session, PersonFound Answer) : RoomsRequest;
 
 /// <summary>
 /// The session has ended. The rooms take the person out, and when all have, one after the other tells it: the others get

@@ -43,7 +43,10 @@ internal sealed partial class RoomsActor : IActor
                 Note(moved);
                 break;
             case ListRooms request:
-                context.Send(request.Person.Session, List(request.RequestId));
+                context.Send(request.Person.Session, List(request));
+                break;
+            case AddRooms add:
+                context.Send(add.Asker, add.Answer with { Details = add.Answer.Details with { Rooms = WhereIs(add.Session) } });
                 break;
             case Quit quit:
                 Begin(context, quit);
@@ -158,16 +161,19 @@ internal sealed partial class RoomsActor : IActor
         }
     }
 
-    private RoomList List(ulong requestId)
+    private RoomList List(ListRooms request)
     {
+        IEnumerable<KeyValuePair<string, Entry>> asked = request.Named is null ? _rooms
+            : request.Named.Distinct().Where(_rooms.ContainsKey).Select(room => KeyValuePair.Create(room, _rooms[room]));
         RoomSummary[] rooms =
         [
-            .. _rooms.Where(static room => room.Value.Members > 0)
+            .. asked.Where(static room => room.Value.Members > 0)
                 .Select(static room => new RoomSummary(room.Key, room.Value.Members, room.Value.Topic))
                 .OrderByDescending(static room => room.Members)
                 .ThenBy(static room => room.Room, StringComparer.Ordinal),
         ];
-        return new RoomList(requestId, rooms.Length > _options.MaxListedRooms ? rooms[.._options.MaxListedRooms] : rooms, rooms.Length);
+        return new RoomList(
+            request.RequestId, rooms.Length > _options.MaxListedRooms ? rooms[.._options.MaxListedRooms] : rooms, rooms.Length);
     }
 
     /// <summary>A room has ended. One that failed is still listed, and the name is free again only now.</summary>

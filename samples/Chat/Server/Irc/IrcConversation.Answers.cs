@@ -98,13 +98,15 @@ internal sealed partial class IrcConversation
 
     private void Answer(RoomList list)
     {
-        HashSet<string> wanted = _requests.Find(list.RequestId) is { Target.Length: > 0 } asked
-            ? [.. asked.Target.Split(',').Select(static channel => channel.TrimStart('#').ToLowerInvariant())]
-            : [];
         Numeric(321, "Channel :Users  Name");
-        foreach (RoomSummary room in list.Rooms.Where(room => wanted.Count == 0 || wanted.Contains(room.Room)))
+        foreach (RoomSummary room in list.Rooms)
         {
             Numeric(322, $"{IrcLines.Channel(room.Room)} {room.Members} :{room.Topic}");
+        }
+
+        if (list.Rooms.Count < list.Total)
+        {
+            Tell($"There are {list.Total} channels, of which the {list.Rooms.Count} fullest are listed; LIST with its name tells of any");
         }
 
         Numeric(323, ":End of /LIST");
@@ -155,6 +157,7 @@ internal sealed partial class IrcConversation
     {
         string name = person.Name;
         Numeric(311, $"{name} {name} chat * :{name}");
+        Output.AddWords($":{_options.ServerName} 319 {Name} {name} :", person.Rooms.Select(IrcLines.Channel));
         Numeric(312, $"{name} {_options.ServerName} :{_options.NetworkName}, by the door '{person.Door.Split('/')[0]}'");
         if (person.Away is { } away)
         {
@@ -177,7 +180,8 @@ internal sealed partial class IrcConversation
         }
 
         string since = person.Since.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
-        Numeric(317, $"{name} 0 {since} :seconds idle, signon time");
+        string idle = ((long)person.Idle.TotalSeconds).ToString(CultureInfo.InvariantCulture);
+        Numeric(317, $"{name} {idle} {since} :seconds idle, signon time");
         Numeric(318, $"{name} :End of /WHOIS list");
     }
 

@@ -85,7 +85,9 @@ internal sealed partial class IrcConversation
                 Numeric(366, $"{Word(message[0])} :End of /NAMES list");
                 break;
             case "LIST":
-                Ask(message, message[0], Session.ListRooms);
+                string[] listed = Targets(message);
+                Ask(message, message[0], id => Session.ListRooms(
+                    id, listed.Length == 0 ? null : listed.Where(static channel => channel.StartsWith('#')).Select(static channel => channel[1..])));
                 break;
             case "WHO":
                 Who(message);
