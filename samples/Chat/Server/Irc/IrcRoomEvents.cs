@@ -54,7 +54,7 @@ internal sealed class IrcRoomEvents
                 }
 
                 AddNames(lines, name, channel, joined.Members);
-                AddReplay(lines, channel, joined);
+                AddReplay(lines, joined);
                 break;
             case Left:
                 lines.Add($":{IrcLines.Source(name)} PART {channel}");
@@ -120,13 +120,9 @@ internal sealed class IrcRoomEvents
         lines.Add($":{_server} 366 {name} {channel} :End of /NAMES list");
     }
 
-    private void AddReplay(IrcLines lines, string channel, Joined joined)
+    /// <summary>There is no gap to tell of: IRC clients cannot say what they have seen, and get the last messages, whatever was before.</summary>
+    private void AddReplay(IrcLines lines, Joined joined)
     {
-        if (joined.Gap is { } gap)
-        {
-            lines.Add($":{_server} NOTICE {channel} :messages {gap.First} to {gap.Last} are missing here");
-        }
-
         foreach (RoomMessage message in joined.Replay)
         {
             // A client that knows no times would show it as said now.
