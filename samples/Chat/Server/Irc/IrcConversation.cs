@@ -218,11 +218,11 @@ internal sealed partial class IrcConversation
         Numeric(3, $":This server was started {IrcLines.Time(options.Started)}");
         Numeric(4, $"{options.ServerName} {IrcOptions.Version} io nqb");
         Numeric(5, $"CASEMAPPING=ascii CHANTYPES=# CHANMODES=bq,,,n PREFIX= NICKLEN={limits.MaxNameLength} "
-            + $"CHANNELLEN={limits.MaxRoomNameLength + 1} TOPICLEN={limits.MaxTopicBytes} NETWORK={options.NetworkName} "
+            + $"CHANNELLEN={limits.MaxRoomNameLength + 1} TOPICLEN={MaxTopicBytes} NETWORK={options.NetworkName} "
             + ":are supported by this server");
         Numeric(5, $"CHANLIMIT=#:{limits.MaxRoomsPerSession} MODES=1 MAXTARGETS={MaxTargets} "
-            + $"TARGMAX=JOIN:,PART:,PRIVMSG:{MaxTargets},NOTICE:{MaxTargets},KICK:1,WHOIS:1,NAMES:1 KICKLEN={KickBytes} AWAYLEN={KickBytes} "
-            + "CLIENTTAGDENY=* UTF8ONLY SAFELIST :are supported by this server");
+            + $"TARGMAX=JOIN:,PART:,PRIVMSG:{MaxTargets},NOTICE:{MaxTargets},KICK:1,WHOIS:1,NAMES:1,LIST: KICKLEN={MaxReasonBytes} "
+            + $"AWAYLEN={MaxReasonBytes} CLIENTTAGDENY=* UTF8ONLY SAFELIST :are supported by this server");
         Users();
         MessageOfTheDay();
     }

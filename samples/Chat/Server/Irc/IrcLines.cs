@@ -117,6 +117,25 @@ internal sealed class IrcLines
         }
     }
 
+    /// <summary>How many characters fit, at least one.</summary>
+    public static int Fitting(ReadOnlySpan<char> text, int maxBytes)
+    {
+        int bytes = 0;
+        int length = 0;
+        foreach (Rune rune in text.EnumerateRunes())
+        {
+            bytes += rune.Utf8SequenceLength;
+            if (bytes > maxBytes && length > 0)
+            {
+                return length;
+            }
+
+            length += rune.Utf16SequenceLength;
+        }
+
+        return length;
+    }
+
     private void Write(string text, int maxBytes)
     {
         Span<byte> buffer = stackalloc byte[4];
@@ -135,24 +154,5 @@ internal sealed class IrcLines
                 left -= size;
             }
         }
-    }
-
-    /// <summary>How many characters fit, at least one.</summary>
-    private static int Fitting(ReadOnlySpan<char> text, int maxBytes)
-    {
-        int bytes = 0;
-        int length = 0;
-        foreach (Rune rune in text.EnumerateRunes())
-        {
-            bytes += rune.Utf8SequenceLength;
-            if (bytes > maxBytes && length > 0)
-            {
-                return length;
-            }
-
-            length += rune.Utf16SequenceLength;
-        }
-
-        return length;
     }
 }
