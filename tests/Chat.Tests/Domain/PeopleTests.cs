@@ -108,8 +108,9 @@ public sealed class PeopleTests
         ada.Do(session => session.SendPrivate(5, "bOB", "psst"));
 
         PrivateMessage message = await bob.Log.Hears<PrivateMessage>();
-        Assert.Equal(new PrivateMessage("ada", "psst", chat.Time.GetUtcNow()), message);
-        Assert.Equal(new PrivateSent(5, "Bob", chat.Time.GetUtcNow()), await ada.Log.Hears<PrivateSent>());
+        Assert.Matches("^[0-9a-f]{32}$", message.Id);
+        Assert.Equal(new PrivateMessage("ada", "psst", chat.Time.GetUtcNow(), Id: message.Id), message);
+        Assert.Equal(new PrivateSent(5, "Bob", chat.Time.GetUtcNow(), Id: message.Id), await ada.Log.Hears<PrivateSent>());
         await eve.Settled("lobby");
         Assert.Empty(eve.Log.Of<PrivateMessage>());
     }

@@ -193,7 +193,7 @@ public sealed class IrcTests
         Assert.Equal([":ada!ada@chat PART #attic", ":ada!ada@chat PART #lobby"], left.Order());
         Assert.Equal(":ada!ada@chat PART #lobby", await bob.Reads("PART"));
         await bob.Send("PART #lobby :\u0002so\u0002 long");
-        await bob.Reads("PART");
+        Assert.Equal(":bob!bob@chat PART #lobby :so long", await bob.Reads("PART"));
     }
 
     [Fact(Timeout = Limit)]
@@ -252,6 +252,11 @@ public sealed class IrcTests
                 ":chat.local 352 admin * eve 127.0.0.1 chat.local eve H :0 eve", ":chat.local 315 admin * :End of /WHO list",
             ],
             await root.ReadsUpTo(" 315 "));
+        await root.Send("JOIN #lobby", "KICK #lobby bob");
+        Assert.Equal(":admin!admin@chat KICK #lobby bob :admin", await root.Reads("KICK"));
+        Assert.Equal(":admin!admin@chat KICK #lobby bob :admin", await eve.Reads("KICK"));
+        await root.Send("KICK #lobby eve");
+        Assert.Equal(":admin!admin@chat KICK #lobby eve :admin", await eve.Reads("KICK"));
         await root.Send("KILL eve :spam");
         Assert.Equal("ERROR :Closing link: (eve) [admin ended your connection: spam]", await eve.Reads("ERROR"));
     }
@@ -418,7 +423,11 @@ public sealed class IrcTests
         string heard = await plain.Reads("PRIVMSG #lobby");
 
         Assert.Matches(@"^@time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z;msgid=lobby-1 :ada!ada@chat PRIVMSG #lobby :one$", echo);
-        Assert.Matches(@"^@time=[0-9:.TZ-]+ :ada!ada@chat PRIVMSG plain :two$", privateEcho);
+        Assert.Matches(@"^@time=[0-9:.TZ-]+;msgid=[0-9a-f]{32} :ada!ada@chat PRIVMSG plain :two$", privateEcho);
+        Assert.Equal(":ada!ada@chat PRIVMSG plain :two", await plain.Reads("PRIVMSG plain"));
+        using IrcPeer timed = await IrcPeer.Named(server.IrcPort, "timed", "server-time message-tags");
+        await ada.Send("PRIVMSG timed :three");
+        Assert.Equal(await ada.Reads("PRIVMSG timed"), await timed.Reads("PRIVMSG timed"));
         Assert.Equal(":ada!ada@chat PRIVMSG #lobby :one", heard);
     }
 
@@ -483,6 +492,9 @@ public sealed class IrcTests
         Assert.Equal(":ada!ada@chat AWAY :away", await bob.Reads("AWAY"));
         await bob.Send("PRIVMSG ada :are you there?");
         Assert.Equal(":chat.local 301 bob ada :at lunch", await bob.Reads(" 301 "));
+        await bob.Send("NOTICE ada :no answer, please");
+        await ada.Reads("NOTICE ada :no answer, please");
+        Assert.Empty(await bob.Ask());
         await bob.Send("WHOIS ada");
         List<string> whois = await bob.ReadsUpTo(" 318 ");
         Assert.Equal(["311", "319", "312", "301", "317", "318"], whois.Select(line => line.Split(' ')[1]));

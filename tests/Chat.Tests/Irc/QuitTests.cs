@@ -54,7 +54,7 @@ public sealed class QuitTests
         using (IrcPeer mute = await IrcPeer.InChannel(server.IrcPort, "mute", "#a"))
         {
             await mute.Send("QUIT");
-            Assert.Equal(":mute!mute@chat QUIT :Quit", await Quit(watcher));
+            Assert.Equal(":mute!mute@chat QUIT :Quit: ", await Quit(watcher));
         }
 
         using (IrcPeer liar = await IrcPeer.InChannel(server.IrcPort, "liar", "#a"))
@@ -123,7 +123,7 @@ public sealed class QuitTests
 
         await watcher.Send("PART #b");
         await watcher.Reads("PART #b");
-        Assert.Equal(Enumerable.Range(0, People).Select(static index => $":p{index}!p{index}@chat QUIT :Quit").Order(), quits.Order());
+        Assert.Equal(Enumerable.Range(0, People).Select(static index => $":p{index}!p{index}@chat QUIT :Quit: ").Order(), quits.Order());
         Assert.DoesNotContain(await watcher.Ask(), static line => line.Contains(" QUIT ", StringComparison.Ordinal));
         people.ForEach(static peer => peer.Dispose());
     }

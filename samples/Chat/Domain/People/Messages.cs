@@ -78,10 +78,16 @@ public sealed record OperatorGranted(ulong RequestId, Person Person);
 /// <param name="To">The other's name as they spell it.</param>
 /// <param name="Time">When.</param>
 /// <param name="Away">Why the other is away; null if they are not.</param>
-public sealed record PrivateSent(ulong RequestId, string To, DateTimeOffset Time, string? Away = null);
+/// <param name="Id">As <see cref="PrivateMessage.Id"/>.</param>
+public sealed record PrivateSent(ulong RequestId, string To, DateTimeOffset Time, string? Away = null, string Id = "");
 
 /// <summary>Somebody said something to the session's person alone.</summary>
-public sealed record PrivateMessage(string From, string Text, DateTimeOffset Time, MessageKind Kind = MessageKind.Text);
+/// <param name="From">Who.</param>
+/// <param name="Text">What.</param>
+/// <param name="Time">When.</param>
+/// <param name="Kind">How it is meant.</param>
+/// <param name="Id">No other message has it, and both sides know it: letters and digits.</param>
+public sealed record PrivateMessage(string From, string Text, DateTimeOffset Time, MessageKind Kind = MessageKind.Text, string Id = "");
 
 /// <summary>Somebody asks the session's person into a room.</summary>
 public sealed record Invited(string Room, string By);

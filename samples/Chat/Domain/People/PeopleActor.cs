@@ -134,7 +134,7 @@ internal sealed class PeopleActor : IActor, IDisposable
                 if (Find(context, who.Person, who.RequestId, who.Name) is { } found)
                 {
                     bool mayKnow = who.Person.IsOperator || found.Person.Session.Equals(who.Person.Session);
-                    var answer = new PersonFound(who.RequestId, found.Details(_time.GetUtcNow(), mayKnow));
+                    var answer = new PersonFound(who.RequestId, found.Details(_time, mayKnow));
                     _rooms.Tell(new AddRooms(who.Person.Session, found.Person.Session, answer));
                 }
 
@@ -159,7 +159,7 @@ internal sealed class PeopleActor : IActor, IDisposable
             case ListPeople list:
                 PersonDetails[] people =
                 [
-                    .. _bySession.Values.Select(entry => entry.Details(_time.GetUtcNow(), withAddress: true))
+                    .. _bySession.Values.Select(entry => entry.Details(_time, withAddress: true))
                         .OrderBy(static person => person.Name, StringComparer.Ordinal),
                 ];
                 context.Send(list.Person.Session, new PeopleListed(list.RequestId, people));
@@ -193,7 +193,7 @@ internal sealed class PeopleActor : IActor, IDisposable
             return;
         }
 
-        var entry = new Entry(person, _time.GetUtcNow()) { IsRegistered = isOwner };
+        var entry = new Entry(person, _time) { IsRegistered = isOwner };
         _byName.Add(key, entry);
         _bySession.Add(person.Session, entry);
         _figures.PersonCame();
@@ -378,7 +378,7 @@ internal sealed class PeopleActor : IActor, IDisposable
     {
         if (_bySession.TryGetValue(session, out Entry? entry))
         {
-            entry.LastSpoke = _time.GetUtcNow();
+            entry.LastSpoke = _time.GetTimestamp();
         }
     }
 
@@ -388,8 +388,9 @@ internal sealed class PeopleActor : IActor, IDisposable
         if (Find(context, message.From, message.RequestId, message.To) is { } to)
         {
             DateTimeOffset now = _time.GetUtcNow();
-            context.Send(to.Person.Session, new PrivateMessage(message.From.Name, message.Text, now, message.Kind));
-            context.Send(message.From.Session, new PrivateSent(message.RequestId, to.Person.Name, now, to.Away));
+            string id = Guid.CreateVersion7(now).ToString("N");
+            context.Send(to.Person.Session, new PrivateMessage(message.From.Name, message.Text, now, message.Kind, id));
+            context.Send(message.From.Session, new PrivateSent(message.RequestId, to.Person.Name, now, to.Away, id));
         }
     }
 
@@ -458,11 +459,11 @@ internal sealed class PeopleActor : IActor, IDisposable
     {
         private readonly DateTimeOffset _since;
 
-        public Entry(Person person, DateTimeOffset since)
+        public Entry(Person person, TimeProvider time)
         {
             Person = person;
-            _since = since;
-            LastSpoke = since;
+            _since = time.GetUtcNow();
+            LastSpoke = time.GetTimestamp();
         }
 
         public Person Person { get; set; }
@@ -477,12 +478,13 @@ internal sealed class PeopleActor : IActor, IDisposable
 
         public bool IsRegistered { get; set; }
 
-        public DateTimeOffset LastSpoke { get; set; }
+        /// <summary>A timestamp: nobody's silence is shorter because the clock is set.</summary>
+        public long LastSpoke { get; set; }
 
-        public PersonDetails Details(DateTimeOffset now, bool withAddress) => new(
+        public PersonDetails Details(TimeProvider time, bool withAddress) => new(
             Person.Name, _since, Away, Person.IsOperator, IsRegistered, Person.Door, withAddress ? Person.Address : "")
         {
-            Idle = now - LastSpoke,
+            Idle = time.GetElapsedTime(LastSpoke),
         };
     }
 }

@@ -37,7 +37,11 @@ public sealed record Gap(long First, long Last);
 public sealed record Topic(string Text, string By, DateTimeOffset Time);
 
 /// <summary>The session is no longer in the room.</summary>
-public sealed record Left(string Room, long Sequence, ulong RequestId) : RoomEvent(Room, Sequence);
+public sealed record Left(string Room, long Sequence, ulong RequestId) : RoomEvent(Room, Sequence)
+{
+    /// <summary>Why, as the others are told; null if they did not say.</summary>
+    public string? Reason { get; init; }
+}
 
 /// <summary>An operator put the session out of the room.</summary>
 public sealed record Kicked(string Room, long Sequence, string By, string Reason) : RoomEvent(Room, Sequence);

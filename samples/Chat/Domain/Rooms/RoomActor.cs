@@ -69,7 +69,7 @@ internal sealed class RoomActor : IActor, IDisposable
                 // As with those whose end was told: all of their rooms tell it together.
                 if (_crowd.Find(terminated.Who) is { } lost)
                 {
-                    context.Send(context.Parent!, new SessionLost(lost));
+                    context.Send(context.Parent!, new SessionLost(lost, _room));
                 }
 
                 return Task.CompletedTask;
@@ -177,7 +177,8 @@ internal sealed class RoomActor : IActor, IDisposable
                 Enter(context, join, isMember);
                 break;
             case Leave leave when isMember:
-                Remove(context, leave.Person.Session, new Left(_room, _log.Sequence, leave.RequestId), leave.Reason);
+                var left = new Left(_room, _log.Sequence, leave.RequestId) { Reason = leave.Reason };
+                Remove(context, leave.Person.Session, left, leave.Reason);
                 break;
             case TakeOut takeOut:
                 if (isMember)

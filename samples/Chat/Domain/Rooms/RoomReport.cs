@@ -25,5 +25,5 @@ internal sealed record TakenOut(PID Sender, PID Session, bool WasMember);
 /// <param name="To">Who has been told; empty if nobody needs to know.</param>
 internal sealed record ExitTold(PID Sender, PID Session, IReadOnlySet<PID> To);
 
-/// <summary>A member's session has ended without a word.</summary>
-internal sealed record SessionLost(Person Person);
+/// <summary>A member's session has ended, and perhaps without a word to anybody.</summary>
+internal sealed record SessionLost(Person Person, string Room);

@@ -57,14 +57,33 @@ internal sealed partial class RoomsActor
 
         foreach (string room in quit.Rooms)
         {
-            if (_rooms.TryGetValue(room, out Entry? entry))
-            {
-                leaver.Asked.Add(entry.Room);
-                Route(context, new TakeOut(quit.Person, room));
-            }
+            Ask(context, leaver, room);
         }
 
         GoOn(context, leaver);
+    }
+
+    private void Ask(IContext context, Leaver leaver, string room)
+    {
+        if (_rooms.TryGetValue(room, out Entry? entry))
+        {
+            leaver.Asked.Add(entry.Room);
+            Route(context, new TakeOut(leaver.Quit.Person, room));
+        }
+    }
+
+    private void Note(IContext context, SessionLost lost)
+    {
+        PID session = lost.Person.Session;
+        if (!_leavers.TryGetValue(session, out Leaver? leaver))
+        {
+            Begin(context, new Quit(lost.Person, WhereIs(session), "the connection failed", IsOwnWish: false));
+        }
+        else if (!leaver.Quit.Rooms.Contains(lost.Room))
+        {
+            // It let them in when the others were on it already.
+            Ask(context, leaver, lost.Room);
+        }
     }
 
     private void Note(IContext context, TakenOut taken)

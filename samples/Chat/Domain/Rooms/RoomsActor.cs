@@ -51,8 +51,8 @@ internal sealed partial class RoomsActor : IActor
             case Quit quit:
                 Begin(context, quit);
                 break;
-            case SessionLost { Person: var lost }:
-                Begin(context, new Quit(lost, WhereIs(lost.Session), "the connection failed", IsOwnWish: false));
+            case SessionLost lost:
+                Note(context, lost);
                 break;
             case TakenOut taken:
                 Note(context, taken);

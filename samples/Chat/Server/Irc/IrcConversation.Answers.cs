@@ -28,7 +28,7 @@ internal sealed partial class IrcConversation
                 Refuse(refused);
                 break;
             case PrivateMessage text:
-                AddPrivate(text.From, Name, text.Kind, text.Text, text.Time);
+                AddPrivate(text.From, Name, text.Kind, text.Text, text.Time, text.Id);
                 break;
             case PrivateSent sent:
                 Answer(sent);
@@ -67,12 +67,8 @@ internal sealed partial class IrcConversation
         }
     }
 
-    /// <summary>A private message has no id: it is not kept.</summary>
-    private void AddPrivate(string from, string to, MessageKind kind, string text, DateTimeOffset time)
-    {
-        string tags = IrcLines.Tags(_capabilities, time, "");
-        Output.AddText(from, to, kind, text, tags, tags);
-    }
+    private void AddPrivate(string from, string to, MessageKind kind, string text, DateTimeOffset time, string id)
+        => Output.AddText(from, to, kind, text, IrcLines.Tags(_capabilities, time, id), IrcLines.Tags(_capabilities, time, ""));
 
     private void Append(IrcLines lines)
     {
@@ -84,15 +80,21 @@ internal sealed partial class IrcConversation
 
     private void Answer(PrivateSent sent)
     {
-        if (sent.Away is { } away)
+        if (_requests.Find(sent.RequestId) is not { } asked)
+        {
+            return;
+        }
+
+        // A notice brings no answer, lest two programs talk for ever.
+        bool isNotice = asked.Message.Command == "NOTICE";
+        if (sent.Away is { } away && !isNotice)
         {
             Numeric(301, $"{sent.To} :{away}");
         }
 
-        if (_capabilities.HasFlag(IrcCapabilities.EchoMessage)
-            && _requests.Find(sent.RequestId) is { } asked && IrcText.Read(asked.Message[1], asked.Message.Command == "NOTICE") is { } said)
+        if (_capabilities.HasFlag(IrcCapabilities.EchoMessage) && IrcText.Read(asked.Message[1], isNotice) is { } said)
         {
-            AddPrivate(Name, sent.To, said.Kind, said.Text, sent.Time);
+            AddPrivate(Name, sent.To, said.Kind, said.Text, sent.Time, sent.Id);
         }
     }
 

@@ -35,7 +35,7 @@ internal sealed class IrcLines
     public static string Channel(string room) => $"#{room}";
 
     /// <summary>What is told of those who quit: with a word in front, or they could have been killed, or lost their connection, by what they say.</summary>
-    public static string OwnWish(string? reason) => string.IsNullOrEmpty(reason) ? "Quit" : $"Quit: {reason}";
+    public static string OwnWish(string? reason) => $"Quit: {reason}";
 
     /// <summary>A time as the capability server-time writes it.</summary>
     public static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);

@@ -56,11 +56,11 @@ internal sealed class IrcRoomEvents
                 AddNames(lines, name, channel, joined.Members);
                 AddReplay(lines, joined);
                 break;
-            case Left:
-                lines.Add($":{IrcLines.Source(name)} PART {channel}");
+            case Left left:
+                lines.Add($":{IrcLines.Source(name)} PART {channel}{Trailing(left.Reason)}");
                 break;
             case Kicked kicked:
-                lines.Add($":{IrcLines.Source(kicked.By)} KICK {channel} {name} :{kicked.Reason}");
+                lines.Add(Kick(channel, kicked.By, name, kicked.Reason));
                 break;
             case RoomClosed closed:
                 lines.Add($":{_server} KICK {channel} {name} :{closed.Reason}");
@@ -147,10 +147,10 @@ internal sealed class IrcRoomEvents
     {
         foreach (Departure departure in presence.Departed)
         {
-            string reason = departure.Reason is null ? "" : $" :{departure.Reason}";
+            string reason = Trailing(departure.Reason);
             lines.Add(departure switch
             {
-                { KickedBy: { } by } => $":{IrcLines.Source(by)} KICK {channel} {departure.Name}{reason}",
+                { KickedBy: { } by } => Kick(channel, by, departure.Name, departure.Reason),
                 { Exit.IsOwnWish: true } => $":{IrcLines.Source(departure.Name)} QUIT :{IrcLines.OwnWish(departure.Reason)}",
                 { Exit: not null } => $":{IrcLines.Source(departure.Name)} QUIT{reason}",
                 _ => $":{IrcLines.Source(departure.Name)} PART {channel}{reason}",
@@ -175,4 +175,10 @@ internal sealed class IrcRoomEvents
             }
         }
     }
+
+    private static string Trailing(string? reason) => reason is null ? "" : $" :{reason}";
+
+    /// <summary>For those who gave no reason their name stands, as in other servers.</summary>
+    private static string Kick(string channel, string by, string name, string? reason)
+        => $":{IrcLines.Source(by)} KICK {channel} {name} :{(string.IsNullOrEmpty(reason) ? by : reason)}";
 }
