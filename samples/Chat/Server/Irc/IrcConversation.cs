@@ -78,7 +78,7 @@ internal sealed partial class IrcConversation
                 break;
             case "QUIT":
                 string reason = IrcText.Plain(message[0]);
-                End(IrcLines.OwnWish(reason), session => session.Quit(reason));
+                End(reason.Length > 0 ? $"Quit: {reason}" : "Quit", session => session.Quit(reason));
                 break;
             case "ERROR":
                 break;
