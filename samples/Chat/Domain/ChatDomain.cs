@@ -46,13 +46,13 @@ public sealed class ChatDomain
         _historyActor = _sender.SpawnNamed(
             Actor(() => new HistoryActor(store, options, time, Figures, logger)).WithDispatcher(_storeThread), "chat/history");
         History = new LocalHistory(_sender, _historyActor);
-        _peopleActor = _sender.SpawnNamed(Actor(() => new PeopleActor(options, time, History, Figures)), "chat/people");
         _roomsActor = _sender.SpawnNamed(
             Actor(() => new RoomsActor(options, time, doors, History, Figures))
                 .WithChildSupervisorStrategy(RoomsActor.Supervision(logger)),
             "chat/rooms");
-        People = new LocalPeople(_sender, _peopleActor);
         Rooms = new LocalRooms(_sender, _roomsActor);
+        _peopleActor = _sender.SpawnNamed(Actor(() => new PeopleActor(options, time, History, Rooms, Figures)), "chat/people");
+        People = new LocalPeople(_sender, _peopleActor);
     }
 
     /// <summary>The limits.</summary>

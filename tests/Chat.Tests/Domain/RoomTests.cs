@@ -263,6 +263,32 @@ public sealed class RoomTests
     }
 
     [Fact]
+    public async Task Rooms_that_are_asked_about_by_name_are_listed_however_many_are_fuller()
+    {
+        await using var chat = new TestChat(new ChatOptions { MaxListedRooms = 2 });
+        TestPerson ada = await chat.PersonIn("attic", "ada");
+        foreach (string room in (string[])["barn", "cellar", "zoo"])
+        {
+            ada.Do(session => session.Join(3, room));
+            await ada.Log.Hears<Joined>(joined => joined.Room == room);
+        }
+
+        RoomList? list = null;
+        ulong id = 100;
+        await Eventually.True("the room is listed", () =>
+        {
+            ada.Do(session => session.ListRooms(id++, ["Zoo", "zoo", "nowhere", "no room"]));
+            list = ada.Log.Of<RoomList>().LastOrDefault();
+            return list?.Total > 0;
+        });
+
+        Assert.Equal([new RoomSummary("zoo", 1)], list!.Rooms);
+        Assert.Equal(1, list.Total);
+        ada.Do(session => session.ListRooms(5, ["no room"]));
+        Assert.Empty((await ada.Log.Hears<RoomList>(answer => answer.RequestId == 5)).Rooms);
+    }
+
+    [Fact]
     public async Task An_empty_room_goes_and_its_successor_goes_on_where_it_was()
     {
         await using var chat = new TestChat();

@@ -193,7 +193,7 @@ public sealed class IrcTests
         Assert.Equal([":ada!ada@chat PART #attic", ":ada!ada@chat PART #lobby"], left.Order());
         Assert.Equal(":ada!ada@chat PART #lobby", await bob.Reads("PART"));
         await bob.Send("PART #lobby :\u0002so\u0002 long");
-        await bob.Reads("PART");
+        Assert.Equal(":bob!bob@chat PART #lobby :so long", await bob.Reads("PART"));
     }
 
     [Fact(Timeout = Limit)]
@@ -252,6 +252,11 @@ public sealed class IrcTests
                 ":chat.local 352 admin * eve 127.0.0.1 chat.local eve H :0 eve", ":chat.local 315 admin * :End of /WHO list",
             ],
             await root.ReadsUpTo(" 315 "));
+        await root.Send("JOIN #lobby", "KICK #lobby bob");
+        Assert.Equal(":admin!admin@chat KICK #lobby bob :admin", await root.Reads("KICK"));
+        Assert.Equal(":admin!admin@chat KICK #lobby bob :admin", await eve.Reads("KICK"));
+        await root.Send("KICK #lobby eve");
+        Assert.Equal(":admin!admin@chat KICK #lobby eve :admin", await eve.Reads("KICK"));
         await root.Send("KILL eve :spam");
         Assert.Equal("ERROR :Closing link: (eve) [admin ended your connection: spam]", await eve.Reads("ERROR"));
     }
@@ -418,7 +423,11 @@ public sealed class IrcTests
         string heard = await plain.Reads("PRIVMSG #lobby");
 
         Assert.Matches(@"^@time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z;msgid=lobby-1 :ada!ada@chat PRIVMSG #lobby :one$", echo);
-        Assert.Matches(@"^@time=[0-9:.TZ-]+ :ada!ada@chat PRIVMSG plain :two$", privateEcho);
+        Assert.Matches(@"^@time=[0-9:.TZ-]+;msgid=[0-9a-f]{32} :ada!ada@chat PRIVMSG plain :two$", privateEcho);
+        Assert.Equal(":ada!ada@chat PRIVMSG plain :two", await plain.Reads("PRIVMSG plain"));
+        using IrcPeer timed = await IrcPeer.Named(server.IrcPort, "timed", "server-time message-tags");
+        await ada.Send("PRIVMSG timed :three");
+        Assert.Equal(await ada.Reads("PRIVMSG timed"), await timed.Reads("PRIVMSG timed"));
         Assert.Equal(":ada!ada@chat PRIVMSG #lobby :one", heard);
     }
 
@@ -483,9 +492,12 @@ public sealed class IrcTests
         Assert.Equal(":ada!ada@chat AWAY :away", await bob.Reads("AWAY"));
         await bob.Send("PRIVMSG ada :are you there?");
         Assert.Equal(":chat.local 301 bob ada :at lunch", await bob.Reads(" 301 "));
+        await bob.Send("NOTICE ada :no answer, please");
+        await ada.Reads("NOTICE ada :no answer, please");
+        Assert.Empty(await bob.Ask());
         await bob.Send("WHOIS ada");
         List<string> whois = await bob.ReadsUpTo(" 318 ");
-        Assert.Equal(["311", "312", "301", "317", "318"], whois.Select(line => line.Split(' ')[1]));
+        Assert.Equal(["311", "319", "312", "301", "317", "318"], whois.Select(line => line.Split(' ')[1]));
         await bob.Send("WHO #lobby");
         List<string> who = await bob.ReadsUpTo(" 315 ");
         Assert.Equal(":chat.local 352 bob #lobby ada chat chat.local ada G :0 ada", who[0]);
@@ -505,7 +517,80 @@ public sealed class IrcTests
         await ada.Send("QUIT :good night");
         Assert.Equal("ERROR :Closing link: (ada) [Quit: good night]", await ada.Reads("ERROR"));
         Assert.Null(await ada.Read());
-        Assert.Equal(":ada!ada@chat PART #lobby :good night", await bob.Reads("PART"));
+        Assert.Equal(":ada!ada@chat QUIT :Quit: good night", await bob.Reads("QUIT"));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Whois_tells_channels_absence_rank_and_silence()
+    {
+        await using ServerProcess server = await Start("--operator", $"root={Chat.Domain.PasswordHash.Create("correct horse")}");
+        long start = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        using IrcPeer ada = await IrcPeer.InChannel(server.IrcPort, "Ada", "#lobby");
+        using IrcPeer bob = await IrcPeer.Named(server.IrcPort, "bob");
+        await ada.Send("OPER root :correct horse");
+        await ada.Reads(" 381 ");
+        await ada.Send("JOIN #attic", "AWAY :at lunch", "PRIVMSG NickServ :REGISTER sesame-open");
+        await ada.Reads("Your nickname is registered now");
+
+        // The clock ticks: whoever says nothing becomes idle.
+        List<string> lines;
+        do
+        {
+            await bob.Send("WHOIS ada");
+            lines = await bob.ReadsUpTo(" 318 ");
+        }
+        while (Idle(lines) < 2);
+
+        Assert.Equal(
+            [
+                ":chat.local 311 bob Ada Ada chat * :Ada", ":chat.local 319 bob Ada :#attic #lobby",
+                ":chat.local 312 bob Ada chat.local :NetPoll, by the door 'irc'", ":chat.local 301 bob Ada :at lunch",
+                ":chat.local 313 bob Ada :is an IRC operator", ":chat.local 307 bob Ada :has identified for this nickname",
+            ],
+            lines.Take(6));
+        Assert.InRange(long.Parse(lines[6].Split(' ')[5], System.Globalization.CultureInfo.InvariantCulture), start, DateTimeOffset.UtcNow.ToUnixTimeSeconds());
+        Assert.Equal([":chat.local 318 bob Ada :End of /WHOIS list"], lines.Skip(7));
+        long before = Idle(lines);
+        await ada.Send("PRIVMSG bob :psst");
+        await bob.Reads("psst");
+        await bob.Send("WHOIS ada");
+        Assert.InRange(Idle(await bob.ReadsUpTo(" 318 ")), 0, before - 1);
+        await bob.Send("WHOIS bob");
+        Assert.Equal(["311", "312", "378", "317", "318"], (await bob.ReadsUpTo(" 318 ")).Select(static line => line.Split(' ')[1]));
+
+        static long Idle(List<string> lines) => long.Parse(
+            lines.Single(static line => line.Contains(" 317 ", StringComparison.Ordinal)).Split(' ')[4], System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_list_that_is_cut_says_so_and_a_channel_is_found_by_its_name_all_the_same()
+    {
+        await using ServerProcess server = await Start("--max-listed-rooms", "2");
+        using IrcPeer ada = await IrcPeer.InChannel(server.IrcPort, "ada", "#attic");
+        foreach (string channel in (string[])["#barn", "#zoo"])
+        {
+            await ada.Send($"JOIN {channel}");
+            await ada.Reads($" {channel} :End of /NAMES");
+        }
+
+        List<string> all;
+        do
+        {
+            await ada.Send("LIST");
+            all = await ada.ReadsUpTo(" 323 ");
+        }
+        while (all.Count < 5);
+
+        Assert.Equal(
+            [
+                ":chat.local 321 ada Channel :Users  Name", ":chat.local 322 ada #attic 1 :", ":chat.local 322 ada #barn 1 :",
+                ":chat.local NOTICE ada :There are 3 channels, of which the 2 fullest are listed; LIST with its name tells of any",
+                ":chat.local 323 ada :End of /LIST",
+            ],
+            all);
+        await ada.Send("LIST #Zoo,#nowhere,zoo");
+        Assert.Equal(
+            [":chat.local 321 ada Channel :Users  Name", ":chat.local 322 ada #zoo 1 :", ":chat.local 323 ada :End of /LIST"], await ada.ReadsUpTo(" 323 "));
     }
 
     [Fact(Timeout = Limit)]

@@ -50,6 +50,33 @@ public sealed class IrssiTests
         Assert.Equal(0, await irssi.Ends());
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task Irssi_shows_what_was_refused_and_goes_on()
+    {
+        Terminal.Needs("irssi", "script");
+        using var folder = new TemporaryFolder();
+        await using ServerProcess server = await ServerProcess.Start("--irc-port", "0");
+        using ChatPeer bob = await ChatPeer.InRoom(server.Port, "bob", "lobby");
+        await using var irssi = new Irssi(folder.Path, server.IrcPort);
+        await server.Logs("ada came in");
+
+        await irssi.Type($"/log open -window {folder.Path}/status.log all");
+        await irssi.Type("/quote FROBNICATE #lobby");
+        await irssi.Logs("FROBNICATE Unknown command", "status.log");
+        await irssi.Type("/join #two!words");
+        await irssi.Logs("two!words", "status.log");
+        await irssi.Type("/msg nobody hello");
+        await irssi.Logs("nobody: No such nick/channel", "nobody.log");
+        await irssi.Type("/join #lobby");
+        await bob.Read(static frame => frame.Presence?.Arrived.Count > 0);
+        await irssi.Type("/kick bob because");
+        await irssi.Logs("only operators may do that");
+        await bob.Send(new ClientFrame { Quit = new Quit { Reason = "tea" } });
+        await irssi.Logs("bob [bob@chat] has quit [Quit: tea]");
+        await irssi.Type("still here");
+        await irssi.Logs("still here");
+    }
+
     /// <summary>The program in a terminal; it writes what it shows of a channel into a log.</summary>
     private sealed class Irssi : IAsyncDisposable
     {
@@ -69,15 +96,25 @@ public sealed class IrssiTests
 
         public Task Type(string line) => _terminal.Type(line);
 
-        public Task Logs(string text) => Eventually.True($"'{text}' in irssi's log", () => Log().Contains(text, StringComparison.Ordinal));
+        public async Task Logs(string text, string file = "#lobby.log")
+        {
+            try
+            {
+                await Eventually.True($"'{text}' in irssi's {file}", () => Read(file).Contains(text, StringComparison.Ordinal));
+            }
+            catch (TimeoutException exception)
+            {
+                throw new TimeoutException($"{exception.Message} It has:\n{Read(file)}", exception);
+            }
+        }
 
         public Task<int> Ends() => _terminal.Ends();
 
         public ValueTask DisposeAsync() => _terminal.DisposeAsync();
 
-        private string Log()
+        private string Read(string file)
         {
-            string path = Path.Combine(_folder, "#lobby.log");
+            string path = Path.Combine(_folder, file);
             return File.Exists(path) ? File.ReadAllText(path) : "";
         }
     }

@@ -74,6 +74,10 @@ internal sealed class TestPerson
                     break;
                 case InfrastructureMessage:
                     break;
+                case Disconnect disconnect:
+                    _session!.End(disconnect.ForOthers);
+                    _log.Add(disconnect);
+                    break;
                 case { } message:
                     _session!.Observe(message);
                     _log.Add(message);

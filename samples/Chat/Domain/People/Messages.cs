@@ -20,7 +20,7 @@ public sealed record ChangeName(Person Person, ulong RequestId, string NewName, 
 /// <summary>All rooms have told of the change, and the old name is free. No answer.</summary>
 public sealed record ReleaseName(PID Session) : PeopleRequest;
 
-/// <summary>The session has ended and its name is free. No answer; harmless if it has no name.</summary>
+/// <summary>The session has ended; its name is free when its rooms have told so. No answer; harmless if it has no name.</summary>
 public sealed record FreeName(PID Session) : PeopleRequest;
 
 /// <summary>
@@ -38,6 +38,9 @@ public sealed record CarryInvitation(Invite Invitation) : PeopleRequest;
 
 /// <summary>The person is away, and why; or back, with null. Answer: <see cref="Done"/>.</summary>
 public sealed record SetAway(Person Person, ulong RequestId, string? Text) : PeopleRequest;
+
+/// <summary>The session's person has just said something in a room. No answer.</summary>
+public sealed record Spoke(PID Session) : PeopleRequest;
 
 /// <summary>Asks about somebody. Answer: <see cref="PersonFound"/> or <see cref="Refused"/>.</summary>
 public sealed record WhoIs(Person Person, ulong RequestId, string Name) : PeopleRequest;
@@ -75,16 +78,24 @@ public sealed record OperatorGranted(ulong RequestId, Person Person);
 /// <param name="To">The other's name as they spell it.</param>
 /// <param name="Time">When.</param>
 /// <param name="Away">Why the other is away; null if they are not.</param>
-public sealed record PrivateSent(ulong RequestId, string To, DateTimeOffset Time, string? Away = null);
+/// <param name="Id">As <see cref="PrivateMessage.Id"/>.</param>
+public sealed record PrivateSent(ulong RequestId, string To, DateTimeOffset Time, string? Away = null, string Id = "");
 
 /// <summary>Somebody said something to the session's person alone.</summary>
-public sealed record PrivateMessage(string From, string Text, DateTimeOffset Time, MessageKind Kind = MessageKind.Text);
+/// <param name="From">Who.</param>
+/// <param name="Text">What.</param>
+/// <param name="Time">When.</param>
+/// <param name="Kind">How it is meant.</param>
+/// <param name="Id">No other message has it, and both sides know it: letters and digits.</param>
+public sealed record PrivateMessage(string From, string Text, DateTimeOffset Time, MessageKind Kind = MessageKind.Text, string Id = "");
 
 /// <summary>Somebody asks the session's person into a room.</summary>
 public sealed record Invited(string Room, string By);
 
-/// <summary>The session must end, and why. The door tells its client.</summary>
-public sealed record Disconnect(string Reason);
+/// <summary>The session must end. The door tells its client.</summary>
+/// <param name="Reason">Why, for the client.</param>
+/// <param name="ForOthers">Why, for those who stay.</param>
+public sealed record Disconnect(string Reason, string ForOthers);
 
 /// <summary>Somebody who was asked about.</summary>
 public sealed record PersonFound(ulong RequestId, PersonDetails Details);
@@ -101,4 +112,11 @@ public sealed record PeopleListed(ulong RequestId, IReadOnlyList<PersonDetails> 
 /// <param name="Door">The door that they came in by.</param>
 /// <param name="Address">Where from; empty for those who may not know.</param>
 public sealed record PersonDetails(
-    string Name, DateTimeOffset Since, string? Away, bool IsOperator, bool IsRegistered, string Door, string Address);
+    string Name, DateTimeOffset Since, string? Away, bool IsOperator, bool IsRegistered, string Door, string Address)
+{
+    /// <summary>How long ago they said something last, or came if they have not.</summary>
+    public TimeSpan Idle { get; init; }
+
+    /// <summary>The rooms that they are in, in order; for a question about one person only.</summary>
+    public IReadOnlyList<string> Rooms { get; init; } = [];
+}

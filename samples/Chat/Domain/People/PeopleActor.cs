@@ -4,29 +4,36 @@ namespace Chat.Domain;
 
 /// <summary>The register of names: who has which, until their session ends.</summary>
 /// <remarks>
-/// A door says <see cref="FreeName"/> when its connection closes. The session is watched as well: a name that nobody frees would
-/// be lost until the server restarts, and a session that failed may not have come to say it.
+/// <para>A door says <see cref="FreeName"/> when its connection closes. The session is watched as well: a name that nobody frees would
+/// be lost until the server restarts, and a session that failed may not have come to say it.</para>
+/// <para>The name stays theirs until all of their rooms have told that they went. Whoever asks for it in the meantime waits: it is a moment,
+/// and somebody whose connection was lost comes back at once.</para>
 /// </remarks>
 internal sealed class PeopleActor : IActor, IDisposable
 {
     private readonly ChatOptions _options;
     private readonly TimeProvider _time;
     private readonly IHistory _history;
+    private readonly IRooms _rooms;
     private readonly ChatFigures _figures;
     private readonly PasswordWork _passwords = new();
     private readonly Dictionary<string, Entry> _byName = [];
     private readonly Dictionary<PID, Entry> _bySession = [];
+
+    // Those who are gone, or are told to go, and still have their names.
+    private readonly Dictionary<PID, Entry> _leaving = [];
 
     // Null until they are loaded, and until then nobody gets a name.
     private Dictionary<string, Account>? _accounts;
     private readonly Queue<PeopleRequest> _early = new();
     private readonly Dictionary<string, (Person Person, ulong RequestId)> _registering = [];
 
-    public PeopleActor(ChatOptions options, TimeProvider time, IHistory history, ChatFigures figures)
+    public PeopleActor(ChatOptions options, TimeProvider time, IHistory history, IRooms rooms, ChatFigures figures)
     {
         _options = options;
         _time = time;
         _history = history;
+        _rooms = rooms;
         _figures = figures;
     }
 
@@ -50,7 +57,10 @@ internal sealed class PeopleActor : IActor, IDisposable
                 Take(context, request);
                 break;
             case Terminated terminated:
-                Free(terminated.Who);
+                Leave(context, terminated.Who);
+                break;
+            case HasQuit quit:
+                Free(quit.Session);
                 break;
         }
 
@@ -92,7 +102,7 @@ internal sealed class PeopleActor : IActor, IDisposable
 
                 break;
             case FreeName free:
-                if (Free(free.Session))
+                if (Leave(context, free.Session))
                 {
                     context.Unwatch(free.Session);
                 }
@@ -117,11 +127,15 @@ internal sealed class PeopleActor : IActor, IDisposable
 
                 context.Send(set.Person.Session, new Done(set.RequestId));
                 break;
+            case Spoke spoke:
+                NoteSpeech(spoke.Session);
+                break;
             case WhoIs who:
                 if (Find(context, who.Person, who.RequestId, who.Name) is { } found)
                 {
                     bool mayKnow = who.Person.IsOperator || found.Person.Session.Equals(who.Person.Session);
-                    context.Send(who.Person.Session, new PersonFound(who.RequestId, found.Details(mayKnow)));
+                    var answer = new PersonFound(who.RequestId, found.Details(_time, mayKnow));
+                    _rooms.Tell(new AddRooms(who.Person.Session, found.Person.Session, answer));
                 }
 
                 break;
@@ -135,7 +149,9 @@ internal sealed class PeopleActor : IActor, IDisposable
                 if (Find(context, kill.Person, kill.RequestId, kill.Name) is { } killed)
                 {
                     string why = kill.Reason.Length > 0 ? $": {kill.Reason}" : "";
-                    context.Send(killed.Person.Session, new Disconnect($"{kill.Person.Name} ended your connection{why}"));
+                    context.Send(
+                        killed.Person.Session,
+                        new Disconnect($"{kill.Person.Name} ended your connection{why}", $"Killed by {kill.Person.Name}{why}"));
                     context.Send(kill.Person.Session, new Done(kill.RequestId));
                 }
 
@@ -143,7 +159,7 @@ internal sealed class PeopleActor : IActor, IDisposable
             case ListPeople list:
                 PersonDetails[] people =
                 [
-                    .. _bySession.Values.Select(static entry => entry.Details(withAddress: true))
+                    .. _bySession.Values.Select(entry => entry.Details(_time, withAddress: true))
                         .OrderBy(static person => person.Name, StringComparer.Ordinal),
                 ];
                 context.Send(list.Person.Session, new PeopleListed(list.RequestId, people));
@@ -160,59 +176,61 @@ internal sealed class PeopleActor : IActor, IDisposable
             return;
         }
 
-        Identify(context, person, claim.RequestId, person.Name, claim.Password, isOwner =>
-        {
-            string key = ChatRules.NameKey(person.Name);
-            if (isOwner)
-            {
-                TakeFrom(context, key);
-            }
+        Identify(context, person, claim.RequestId, person.Name, claim.Password, isOwner => Give(context, claim, isOwner));
+    }
 
-            if (!_byName.ContainsKey(key))
-            {
-                var entry = new Entry(person, _time.GetUtcNow()) { IsRegistered = isOwner };
-                _byName.Add(key, entry);
-                _bySession.Add(person.Session, entry);
-                _figures.PersonCame();
-                context.Watch(person.Session);
-                context.Send(person.Session, new NameClaimed(claim.RequestId, person, isOwner));
-            }
-            else
+    private void Give(IContext context, ClaimName claim, bool isOwner)
+    {
+        Person person = claim.Person;
+        string key = ChatRules.NameKey(person.Name);
+        if (IsTaken(context, key, isOwner, self: null, () => Give(context, claim, isOwner)) is { } isTaken)
+        {
+            if (isTaken)
             {
                 Refuse(context, person, claim.RequestId, RefusalReason.NameTaken, $"the name '{person.Name}' is taken");
             }
-        });
+
+            return;
+        }
+
+        var entry = new Entry(person, _time) { IsRegistered = isOwner };
+        _byName.Add(key, entry);
+        _bySession.Add(person.Session, entry);
+        _figures.PersonCame();
+        context.Watch(person.Session);
+        context.Send(person.Session, new NameClaimed(claim.RequestId, person, isOwner));
     }
 
     private void Change(IContext context, ChangeName change)
+        => Identify(
+            context, change.Person, change.RequestId, change.NewName, change.Password, isOwner => Rename(context, change, isOwner));
+
+    private void Rename(IContext context, ChangeName change, bool isOwner)
     {
         Person person = change.Person;
-        Identify(context, person, change.RequestId, change.NewName, change.Password, isOwner =>
+        if (!_bySession.TryGetValue(person.Session, out Entry? entry))
         {
-            if (!_bySession.TryGetValue(person.Session, out Entry? entry))
-            {
-                return;
-            }
+            return;
+        }
 
-            string key = ChatRules.NameKey(change.NewName);
-            string oldKey = ChatRules.NameKey(entry.Person.Name);
-            if (isOwner && key != oldKey)
-            {
-                TakeFrom(context, key);
-            }
-
-            if (key != oldKey && !_byName.TryAdd(key, entry))
+        string key = ChatRules.NameKey(change.NewName);
+        string oldKey = ChatRules.NameKey(entry.Person.Name);
+        if (IsTaken(context, key, isOwner, entry, () => Rename(context, change, isOwner)) is { } isTaken)
+        {
+            if (isTaken)
             {
                 Refuse(context, person, change.RequestId, RefusalReason.NameTaken, $"the name '{change.NewName}' is taken");
-                return;
             }
 
-            string oldName = entry.Person.Name;
-            entry.OldKey = key == oldKey ? null : oldKey;
-            entry.IsRegistered = isOwner || (key == oldKey && entry.IsRegistered);
-            entry.Person = entry.Person with { Name = change.NewName };
-            context.Send(person.Session, new NameChanged(change.RequestId, entry.Person, oldName));
-        });
+            return;
+        }
+
+        _byName[key] = entry;
+        string oldName = entry.Person.Name;
+        entry.OldKey = key == oldKey ? null : oldKey;
+        entry.IsRegistered = isOwner || (key == oldKey && entry.IsRegistered);
+        entry.Person = entry.Person with { Name = change.NewName };
+        context.Send(person.Session, new NameChanged(change.RequestId, entry.Person, oldName));
     }
 
     /// <summary>Goes on at once for a name that is nobody's; for a registered one, when the password is found to be right.</summary>
@@ -260,16 +278,36 @@ internal sealed class PeopleActor : IActor, IDisposable
         });
     }
 
-    /// <summary>The owner of a registered name has come: whoever has it, perhaps a connection of theirs that is dead, goes.</summary>
-    private void TakeFrom(IContext context, string key)
+    /// <summary>Whether somebody else has the name.</summary>
+    /// <param name="context">The turn.</param>
+    /// <param name="key">The name.</param>
+    /// <param name="isOwner">The name is registered, and its owner asks: whoever has it, perhaps a connection of theirs that is dead, goes.</param>
+    /// <param name="self">Who asks, if they have a name.</param>
+    /// <param name="again">What to do when the name is free.</param>
+    /// <returns>True: it is taken. Null: it is free. False: it soon will be, and then <paramref name="again"/> is called.</returns>
+    private bool? IsTaken(IContext context, string key, bool isOwner, Entry? self, Action again)
     {
-        if (_byName.TryGetValue(key, out Entry? other))
+        if (!_byName.TryGetValue(key, out Entry? other) || other == self)
         {
-            PID session = other.Person.Session;
-            Free(session);
-            context.Unwatch(session);
-            context.Send(session, new Disconnect($"the owner of the name '{other.Person.Name}' has come"));
+            return null;
         }
+
+        PID session = other.Person.Session;
+        bool isLeaving = _leaving.ContainsKey(session);
+        if (!isLeaving && !isOwner)
+        {
+            return true;
+        }
+
+        if (!isLeaving)
+        {
+            string why = $"the owner of the name '{other.Person.Name}' has come";
+            StartLeaving(other);
+            context.Send(session, new Disconnect(why, why));
+        }
+
+        other.Heirs.Enqueue(again);
+        return false;
     }
 
     private void Register(IContext context, Register register)
@@ -336,19 +374,29 @@ internal sealed class PeopleActor : IActor, IDisposable
         });
     }
 
+    private void NoteSpeech(PID session)
+    {
+        if (_bySession.TryGetValue(session, out Entry? entry))
+        {
+            entry.LastSpoke = _time.GetTimestamp();
+        }
+    }
+
     private void Deliver(IContext context, SendPrivate message)
     {
+        NoteSpeech(message.From.Session);
         if (Find(context, message.From, message.RequestId, message.To) is { } to)
         {
             DateTimeOffset now = _time.GetUtcNow();
-            context.Send(to.Person.Session, new PrivateMessage(message.From.Name, message.Text, now, message.Kind));
-            context.Send(message.From.Session, new PrivateSent(message.RequestId, to.Person.Name, now, to.Away));
+            string id = Guid.CreateVersion7(now).ToString("N");
+            context.Send(to.Person.Session, new PrivateMessage(message.From.Name, message.Text, now, message.Kind, id));
+            context.Send(message.From.Session, new PrivateSent(message.RequestId, to.Person.Name, now, to.Away, id));
         }
     }
 
     private Entry? Find(IContext context, Person asker, ulong requestId, string name)
     {
-        if (_byName.TryGetValue(ChatRules.NameKey(name), out Entry? entry))
+        if (_byName.TryGetValue(ChatRules.NameKey(name), out Entry? entry) && !_leaving.ContainsKey(entry.Person.Session))
         {
             return entry;
         }
@@ -357,17 +405,42 @@ internal sealed class PeopleActor : IActor, IDisposable
         return null;
     }
 
-    private bool Free(PID session)
+    /// <summary>A session has ended. Whether it had a name.</summary>
+    private bool Leave(IContext context, PID session)
     {
-        if (!_bySession.Remove(session, out Entry? entry))
+        if (_bySession.TryGetValue(session, out Entry? entry))
+        {
+            StartLeaving(entry);
+        }
+        else if (!_leaving.ContainsKey(session))
         {
             return false;
         }
 
+        _rooms.Tell(new AwaitQuit(session, context.Self));
+        return true;
+    }
+
+    private void StartLeaving(Entry entry)
+    {
+        _bySession.Remove(entry.Person.Session);
+        _leaving.Add(entry.Person.Session, entry);
+        _figures.PersonWent();
+    }
+
+    private void Free(PID session)
+    {
+        if (!_leaving.Remove(session, out Entry? entry))
+        {
+            return;
+        }
+
         ReleaseOldName(entry);
         _byName.Remove(ChatRules.NameKey(entry.Person.Name));
-        _figures.PersonWent();
-        return true;
+        while (entry.Heirs.TryDequeue(out Action? heir))
+        {
+            heir();
+        }
     }
 
     private void ReleaseOldName(Entry entry)
@@ -386,10 +459,11 @@ internal sealed class PeopleActor : IActor, IDisposable
     {
         private readonly DateTimeOffset _since;
 
-        public Entry(Person person, DateTimeOffset since)
+        public Entry(Person person, TimeProvider time)
         {
             Person = person;
-            _since = since;
+            _since = time.GetUtcNow();
+            LastSpoke = time.GetTimestamp();
         }
 
         public Person Person { get; set; }
@@ -397,11 +471,20 @@ internal sealed class PeopleActor : IActor, IDisposable
         /// <summary>The name before, which nobody else can have yet.</summary>
         public string? OldKey { get; set; }
 
+        /// <summary>Those who wait for the name, in order.</summary>
+        public Queue<Action> Heirs { get; } = new();
+
         public string? Away { get; set; }
 
         public bool IsRegistered { get; set; }
 
-        public PersonDetails Details(bool withAddress) => new(
-            Person.Name, _since, Away, Person.IsOperator, IsRegistered, Person.Door, withAddress ? Person.Address : "");
+        /// <summary>A timestamp: nobody's silence is shorter because the clock is set.</summary>
+        public long LastSpoke { get; set; }
+
+        public PersonDetails Details(TimeProvider time, bool withAddress) => new(
+            Person.Name, _since, Away, Person.IsOperator, IsRegistered, Person.Door, withAddress ? Person.Address : "")
+        {
+            Idle = time.GetElapsedTime(LastSpoke),
+        };
     }
 }

@@ -1,3 +1,5 @@
+using Proto;
+
 namespace Chat.Domain;
 
 /// <summary>What a room tells: answers (with a request's id) and events.</summary>
@@ -35,7 +37,11 @@ public sealed record Gap(long First, long Last);
 public sealed record Topic(string Text, string By, DateTimeOffset Time);
 
 /// <summary>The session is no longer in the room.</summary>
-public sealed record Left(string Room, long Sequence, ulong RequestId) : RoomEvent(Room, Sequence);
+public sealed record Left(string Room, long Sequence, ulong RequestId) : RoomEvent(Room, Sequence)
+{
+    /// <summary>Why, as the others are told; null if they did not say.</summary>
+    public string? Reason { get; init; }
+}
 
 /// <summary>An operator put the session out of the room.</summary>
 public sealed record Kicked(string Room, long Sequence, string By, string Reason) : RoomEvent(Room, Sequence);
@@ -75,7 +81,26 @@ public sealed record Presence(string Room, long Sequence, IReadOnlyList<string> 
 /// <param name="Name">Who.</param>
 /// <param name="Reason">Why, for people; null if they did not say.</param>
 /// <param name="KickedBy">The operator who put them out; null if they went by themselves.</param>
-public sealed record Departure(string Name, string? Reason = null, string? KickedBy = null);
+public sealed record Departure(string Name, string? Reason = null, string? KickedBy = null)
+{
+    /// <summary>They left the chat, and all of their rooms with it; null if they left this room only.</summary>
+    public ChatExit? Exit { get; init; }
+}
+
+/// <summary>That somebody left the chat altogether. Their rooms tell it one after the other, and each who has told it before.</summary>
+/// <param name="Session">Whose.</param>
+/// <param name="IsOwnWish">They said so, and the reason is theirs; otherwise the connection ended, and the server says why.</param>
+/// <param name="IsLast">No other room tells it after this one.</param>
+/// <param name="Told">The sessions that have heard it, room by room.</param>
+/// <remarks>
+/// The first room tells it when all have taken the person out, and nobody gets their name before the last one has told it. So a door may
+/// let those hear it once who were in several of the rooms: whatever they hear of that name afterwards is about somebody who came later.
+/// </remarks>
+public sealed record ChatExit(PID Session, bool IsOwnWish, bool IsLast, IReadOnlyList<IReadOnlySet<PID>> Told)
+{
+    /// <summary>Whether another room has told it to them.</summary>
+    public bool IsKnownTo(PID session) => Told.Any(sessions => sessions.Contains(session));
+}
 
 /// <summary>A member has another name.</summary>
 public sealed record Renamed(string Room, long Sequence, string OldName, string NewName) : RoomEvent(Room, Sequence);
@@ -98,7 +123,7 @@ public sealed record RoomClosed(string Room, long Sequence, string Reason) : Roo
 /// <summary>The fullest rooms first.</summary>
 /// <param name="RequestId">The request's id.</param>
 /// <param name="Rooms">As many as the limit allows.</param>
-/// <param name="Total">How many there are.</param>
+/// <param name="Total">How many there are, of those that were asked about.</param>
 public sealed record RoomList(ulong RequestId, IReadOnlyList<RoomSummary> Rooms, int Total);
 
 /// <summary>A room, how many are in it, and what it is about.</summary>

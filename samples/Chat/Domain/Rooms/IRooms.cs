@@ -12,6 +12,6 @@ public interface IRooms
     /// </summary>
     void Tell(RoomRequest request);
 
-    /// <summary>Asks for the list of rooms; the answer goes to the person's session. Any thread; never blocks.</summary>
-    void List(ListRooms request);
+    /// <summary>Hands over what is asked of all rooms together, in order with what the caller asked single ones. Any thread; never blocks.</summary>
+    void Tell(RoomsRequest request);
 }

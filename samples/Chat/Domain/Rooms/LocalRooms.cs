@@ -16,5 +16,5 @@ internal sealed class LocalRooms : IRooms
 
     public void Tell(RoomRequest request) => _sender.Send(_rooms, request);
 
-    public void List(ListRooms request) => _sender.Send(_rooms, request);
+    public void Tell(RoomsRequest request) => _sender.Send(_rooms, request);
 }

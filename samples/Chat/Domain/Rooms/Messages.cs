@@ -1,3 +1,5 @@
+using Proto;
+
 namespace Chat.Domain;
 
 /// <summary>What a room is asked, by its name. The answer carries the request's id.</summary>
@@ -19,9 +21,16 @@ public sealed record Join(Person Person, ulong RequestId, string Room, Replay Re
 public sealed record Leave(Person Person, ulong RequestId, string Room, string? Reason = null) : RoomRequest(Person, RequestId, Room);
 
 /// <summary>
-/// Leaves the room because the session has ended. No answer; harmless when not in it; the others get <see cref="Presence"/>.
+/// Takes somebody out whose session has ended, and tells nobody yet. Answer to <see cref="RoomsActor"/>: <see cref="TakenOut"/>; harmless when
+/// they are not in it.
 /// </summary>
-public sealed record Vanish(Person Person, string Room, string? Reason = null) : RoomRequest(Person, 0, Room);
+internal sealed record TakeOut(Person Person, string Room) : RoomRequest(Person, 0, Room);
+
+/// <summary>
+/// Tells that somebody who was taken out has left the chat: the others get <see cref="Presence"/>. Answer to <see cref="RoomsActor"/>:
+/// <see cref="ExitTold"/>.
+/// </summary>
+internal sealed record TellExit(Person Person, string Room, string? Reason, ChatExit Exit) : RoomRequest(Person, 0, Room);
 
 /// <summary>
 /// Says something. Answer: <see cref="Said"/>, when it is stored, or <see cref="Refused"/>; the others get <see cref="RoomMessage"/>.
@@ -104,8 +113,38 @@ public enum ModerationAction
 /// <summary>Asks whom the room bans and mutes; operators may. Answer: <see cref="RoomRestrictions"/>.</summary>
 public sealed record ListRestrictions(Person Person, ulong RequestId, string Room) : RoomRequest(Person, RequestId, Room);
 
+/// <summary>What is asked of all rooms together.</summary>
+public abstract record RoomsRequest;
+
 /// <summary>Asks which rooms there are. Answer to the session: <see cref="RoomList"/>.</summary>
-public sealed record ListRooms(Person Person, ulong RequestId);
+/// <param name="Person">Who asks.</param>
+/// <param name="RequestId">Comes back in the answer.</param>
+/// <param name="Named">Those that are asked about; null for all, of which the answer lists the fullest.</param>
+public sealed record ListRooms(Person Person, ulong RequestId, IReadOnlyList<string>? Named = null) : RoomsRequest;
+
+/// <summary>Asks for the rooms that somebody is in, to complete an answer, which then goes to whoever asked.</summary>
+/// <param name="Asker">The session that gets the answer.</param>
+/// <param name="Session">Whose rooms.</param>
+/// <param name="Answer">What the register knows.</param>
+public sealed record AddRooms(PID Asker, PID Session, PersonFound Answer) : RoomsRequest;
+
+/// <summary>
+/// The session has ended. The rooms take the person out, and when all have, one after the other tells it: the others get
+/// <see cref="Presence"/>. No answer.
+/// </summary>
+/// <param name="Person">Who.</param>
+/// <param name="Rooms">Those that they may be in.</param>
+/// <param name="Reason">For the others; null for none.</param>
+/// <param name="IsOwnWish">As <see cref="ChatExit.IsOwnWish"/>.</param>
+public sealed record Quit(Person Person, IReadOnlyList<string> Rooms, string? Reason, bool IsOwnWish) : RoomsRequest;
+
+/// <summary>Waits until a session that has ended is out of all rooms, and they have told it. Answer: <see cref="HasQuit"/>.</summary>
+/// <param name="Session">Whose.</param>
+/// <param name="Asker">Who gets the answer.</param>
+public sealed record AwaitQuit(PID Session, PID Asker) : RoomsRequest;
+
+/// <summary>No room will tell anything of the session any more.</summary>
+public sealed record HasQuit(PID Session);
 
 /// <summary>Which of the messages that were said before somebody came they are told.</summary>
 /// <param name="Last">The last so many; 0 for none.</param>

@@ -28,8 +28,8 @@ internal sealed class RoomActor : IActor, IDisposable
     // With the history, oldest first; the answers come in this order.
     private readonly Queue<Say> _storing = new();
 
-    // What must see the messages above stored, and all that came behind it: room requests, and the ends of sessions.
-    private readonly Queue<object> _waiting = new();
+    // What must see the messages above stored, and all that came behind it.
+    private readonly Queue<RoomRequest> _waiting = new();
     private Topic? _topic;
     private bool _isLoaded;
     private bool _isTimerSet;
@@ -62,9 +62,17 @@ internal sealed class RoomActor : IActor, IDisposable
             case Appended appended:
                 Finish(context, appended);
                 break;
-            case RoomRequest or Terminated:
-                Receive(context, context.Message);
+            case RoomRequest request:
+                Receive(context, request);
                 break;
+            case Terminated terminated:
+                // As with those whose end was told: all of their rooms tell it together.
+                if (_crowd.Find(terminated.Who) is { } lost)
+                {
+                    context.Send(context.Parent!, new SessionLost(lost, _room));
+                }
+
+                return Task.CompletedTask;
             case TellPresence:
                 _isTimerSet = false;
                 _crowd.TellChanges(_log.Sequence);
@@ -77,6 +85,11 @@ internal sealed class RoomActor : IActor, IDisposable
         }
 
         Report(context);
+        foreach ((ChatExit exit, IReadOnlySet<PID> to) in _crowd.TakeTold())
+        {
+            context.Send(context.Parent!, new ExitTold(context.Self, exit.Session, to));
+        }
+
         if (_crowd.HasChanges && !_isTimerSet)
         {
             _isTimerSet = true;
@@ -106,7 +119,7 @@ internal sealed class RoomActor : IActor, IDisposable
         }
 
         // Nobody gets in, so the room goes again, and whoever comes next makes another attempt.
-        foreach (RoomRequest request in _waiting.OfType<RoomRequest>())
+        foreach (RoomRequest request in _waiting)
         {
             _requestsTaken++;
             Refuse(context, request, RefusalReason.Unavailable, $"the history of room '{_room}' cannot be read: {loaded.Error}");
@@ -115,7 +128,7 @@ internal sealed class RoomActor : IActor, IDisposable
         _waiting.Clear();
     }
 
-    private void Receive(IContext context, object message)
+    private void Receive(IContext context, RoomRequest message)
     {
         if (message is Say say && _storing.Count + _waiting.Count >= _options.MaxWaitingPerRoom)
         {
@@ -135,34 +148,27 @@ internal sealed class RoomActor : IActor, IDisposable
 
     private void TakeWaiting(IContext context)
     {
-        while (_waiting.TryPeek(out object? next) && (_storing.Count == 0 || next is Say))
+        while (_waiting.TryPeek(out RoomRequest? next) && (_storing.Count == 0 || next is Say))
         {
             Take(context, _waiting.Dequeue());
         }
     }
 
-    private void Take(IContext context, object message)
+    private void Take(IContext context, RoomRequest request)
     {
-        switch (message)
+        if (request is Say say)
         {
-            case Terminated terminated:
-                if (_crowd.Contains(terminated.Who))
-                {
-                    _crowd.Remove(terminated.Who, farewell: null, "the connection failed", kickedBy: null, _log.Sequence);
-                }
-
-                break;
-            case Say say:
-                Store(context, say);
-                break;
-            case RoomRequest request:
-                _requestsTaken++;
-                Take(context, request);
-                break;
+            // Counted when it is stored.
+            Store(context, say);
+        }
+        else
+        {
+            _requestsTaken++;
+            Answer(context, request);
         }
     }
 
-    private void Take(IContext context, RoomRequest request)
+    private void Answer(IContext context, RoomRequest request)
     {
         bool isMember = _crowd.Contains(request.Person.Session);
         switch (request)
@@ -171,14 +177,19 @@ internal sealed class RoomActor : IActor, IDisposable
                 Enter(context, join, isMember);
                 break;
             case Leave leave when isMember:
-                Remove(context, leave.Person.Session, new Left(_room, _log.Sequence, leave.RequestId), leave.Reason);
+                var left = new Left(_room, _log.Sequence, leave.RequestId) { Reason = leave.Reason };
+                Remove(context, leave.Person.Session, left, leave.Reason);
                 break;
-            case Vanish vanish:
+            case TakeOut takeOut:
                 if (isMember)
                 {
-                    Remove(context, vanish.Person.Session, farewell: null, vanish.Reason);
+                    TakeOut(context, takeOut.Person.Session, farewell: null);
                 }
 
+                context.Send(context.Parent!, new TakenOut(context.Self, takeOut.Person.Session, isMember));
+                break;
+            case TellExit tell:
+                _crowd.Depart(new Departure(tell.Person.Name, tell.Reason) { Exit = tell.Exit }, _log.Sequence);
                 break;
             case Rename rename:
                 if (isMember)
@@ -248,6 +259,7 @@ internal sealed class RoomActor : IActor, IDisposable
         {
             // The safety net for a session that ends without a word: it would stay in everybody's list of members for ever.
             context.Watch(person.Session);
+            context.Send(context.Parent!, new MemberMoved(_room, context.Self, person.Session, IsIn: true));
             _crowd.Enter(person, join.IsAway);
             (IReadOnlyList<RoomMessage> messages, Gap? gap) = _log.Take(join.Replay);
             var welcome = new Joined(_room, _log.Sequence, join.RequestId, _crowd.Names)
@@ -261,10 +273,17 @@ internal sealed class RoomActor : IActor, IDisposable
         }
     }
 
-    private void Remove(IContext context, PID session, RoomEvent? farewell, string? reason, string? kickedBy = null)
+    private void Remove(IContext context, PID session, RoomEvent farewell, string? reason, string? kickedBy = null)
+    {
+        string name = TakeOut(context, session, farewell);
+        _crowd.Depart(new Departure(name, reason, kickedBy), _log.Sequence);
+    }
+
+    private string TakeOut(IContext context, PID session, RoomEvent? farewell)
     {
         context.Unwatch(session);
-        _crowd.Remove(session, farewell, reason, kickedBy, _log.Sequence);
+        context.Send(context.Parent!, new MemberMoved(_room, context.Self, session, IsIn: false));
+        return _crowd.TakeOut(session, farewell, _log.Sequence);
     }
 
     private void Store(IContext context, Say say)

@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using Proto;
 
 namespace Chat.Domain;
@@ -19,6 +20,10 @@ internal sealed class RoomCrowd : IDisposable
     // Always in order, since everybody who comes is told all of them.
     private readonly List<string> _names = [];
     private readonly PresenceBatch _batch = new();
+    private readonly List<(ChatExit Exit, IReadOnlySet<PID> To)> _told = [];
+
+    // Who is here, for those who need to know it later; null when somebody has come or gone since.
+    private HashSet<PID>? _sessions;
 
     public RoomCrowd(string room, ChatOptions options, IReadOnlyDictionary<string, IDoor> doors)
     {
@@ -63,31 +68,51 @@ internal sealed class RoomCrowd : IDisposable
     public void Enter(Person person, bool isAway)
     {
         _members.Add(person.Session, new Member(person) { IsAway = isAway });
+        _sessions = null;
         Insert(person.Name);
     }
 
-    /// <summary>Takes somebody out.</summary>
+    /// <summary>Takes somebody out. The others are told by <see cref="Depart"/>.</summary>
     /// <param name="session">Who.</param>
     /// <param name="farewell">What they are told, if anything.</param>
-    /// <param name="reason">What the others are told.</param>
-    /// <param name="kickedBy">Who put them out, if somebody did.</param>
     /// <param name="sequence">The number of the last message.</param>
-    public void Remove(PID session, RoomEvent? farewell, string? reason, string? kickedBy, long sequence)
+    /// <returns>Their name.</returns>
+    public string TakeOut(PID session, RoomEvent? farewell, long sequence)
     {
         _members.Remove(session, out Member? member);
+        _sessions = null;
         Person person = member!.Person;
         _names.RemoveAt(_names.BinarySearch(person.Name, StringComparer.Ordinal));
         Settle(person.Name, sequence);
         _audiences.Leave(person, farewell);
-        var departure = new Departure(person.Name, reason, kickedBy);
+        return person.Name;
+    }
+
+    /// <summary>Tells that somebody who has been taken out went.</summary>
+    public void Depart(Departure departure, long sequence)
+    {
+        Settle(departure.Name, sequence);
         if (IsBig)
         {
             _batch.Depart(departure);
         }
         else
         {
-            _audiences.Publish(new Presence(_room, sequence, [], [departure]), except: null);
+            Tell(new Presence(_room, sequence, [], [departure]));
         }
+    }
+
+    /// <summary>Who left the chat and has been told of since the last call, and to whom.</summary>
+    public IReadOnlyList<(ChatExit Exit, IReadOnlySet<PID> To)> TakeTold()
+    {
+        if (_told.Count == 0)
+        {
+            return [];
+        }
+
+        (ChatExit, IReadOnlySet<PID>)[] told = [.. _told];
+        _told.Clear();
+        return told;
     }
 
     public void Rename(Person person, long sequence)
@@ -138,7 +163,7 @@ internal sealed class RoomCrowd : IDisposable
     {
         if (!_batch.IsEmpty)
         {
-            _audiences.Publish(_batch.Take(_room, sequence), except: null);
+            Tell(_batch.Take(_room, sequence));
         }
     }
 
@@ -152,6 +177,16 @@ internal sealed class RoomCrowd : IDisposable
     }
 
     public void Dispose() => _audiences.Dispose();
+
+    private void Tell(Presence presence)
+    {
+        _audiences.Publish(presence, except: null);
+        foreach (ChatExit exit in presence.Departed.Select(static departure => departure.Exit).OfType<ChatExit>())
+        {
+            // In a big room it is work to list everybody, and most people are in one room.
+            _told.Add((exit, exit.IsLast ? ReadOnlySet<PID>.Empty : _sessions ??= [.. _members.Keys]));
+        }
+    }
 
     private bool IsBig => _members.Count > _options.PresenceBatchFrom;
 

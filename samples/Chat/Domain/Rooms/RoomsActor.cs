@@ -39,11 +39,32 @@ internal sealed partial class RoomsActor : IActor
             case RoomReport report:
                 Note(context, report);
                 break;
+            case MemberMoved moved:
+                Note(moved);
+                break;
             case ListRooms request:
-                context.Send(request.Person.Session, List(request.RequestId));
+                context.Send(request.Person.Session, List(request));
+                break;
+            case AddRooms add:
+                context.Send(add.Asker, add.Answer with { Details = add.Answer.Details with { Rooms = WhereIs(add.Session) } });
+                break;
+            case Quit quit:
+                Begin(context, quit);
+                break;
+            case SessionLost lost:
+                Note(context, lost);
+                break;
+            case TakenOut taken:
+                Note(context, taken);
+                break;
+            case ExitTold told:
+                Note(context, told);
+                break;
+            case AwaitQuit wait:
+                Await(context, wait);
                 break;
             case Terminated terminated:
-                Forget(terminated.Who);
+                Forget(context, terminated.Who);
                 break;
         }
 
@@ -94,7 +115,7 @@ internal sealed partial class RoomsActor : IActor
 
         Refused? refused = request switch
         {
-            Vanish or ChangeAway => null,
+            ChangeAway => null,
 
             // What may be asked without being there.
             Who or Moderate or SetTopic { Person.IsOperator: true } =>
@@ -136,28 +157,33 @@ internal sealed partial class RoomsActor : IActor
             _rooms.Remove(report.Room);
             _figures.RoomClosed();
             context.Stop(entry.Room);
+            GoOnWithout(context, report.Room, entry);
         }
     }
 
-    private RoomList List(ulong requestId)
+    private RoomList List(ListRooms request)
     {
+        IEnumerable<KeyValuePair<string, Entry>> asked = request.Named is null ? _rooms
+            : request.Named.Distinct().Where(_rooms.ContainsKey).Select(room => KeyValuePair.Create(room, _rooms[room]));
         RoomSummary[] rooms =
         [
-            .. _rooms.Where(static room => room.Value.Members > 0)
+            .. asked.Where(static room => room.Value.Members > 0)
                 .Select(static room => new RoomSummary(room.Key, room.Value.Members, room.Value.Topic))
                 .OrderByDescending(static room => room.Members)
                 .ThenBy(static room => room.Room, StringComparer.Ordinal),
         ];
-        return new RoomList(requestId, rooms.Length > _options.MaxListedRooms ? rooms[.._options.MaxListedRooms] : rooms, rooms.Length);
+        return new RoomList(
+            request.RequestId, rooms.Length > _options.MaxListedRooms ? rooms[.._options.MaxListedRooms] : rooms, rooms.Length);
     }
 
     /// <summary>A room has ended. One that failed is still listed, and the name is free again only now.</summary>
-    private void Forget(PID ended)
+    private void Forget(IContext context, PID ended)
     {
         if (_names.Remove(ended, out string? room) && _rooms.TryGetValue(room, out Entry? entry) && entry.Room.Equals(ended))
         {
             _rooms.Remove(room);
             _figures.RoomClosed();
+            GoOnWithout(context, room, entry);
         }
     }
 
@@ -173,6 +199,9 @@ internal sealed partial class RoomsActor : IActor
         public long RequestsGiven { get; set; }
 
         public int Members { get; set; }
+
+        /// <summary>Whose members those are, by what the room has told.</summary>
+        public HashSet<PID> Sessions { get; } = [];
 
         public string Topic { get; set; } = "";
     }

@@ -65,6 +65,7 @@ public sealed partial class Session
         }
 
         _chat.Rooms.Tell(new Say(Person!, requestId, name, text, kind, messageId));
+        _chat.People.Tell(new Spoke(_self));
         return null;
     }
 
@@ -115,14 +116,19 @@ public sealed partial class Session
     }
 
     /// <summary>Asks which rooms there are. Answer: <see cref="RoomList"/>.</summary>
-    public Refused? ListRooms(ulong requestId)
+    /// <param name="requestId">Comes back in the answer.</param>
+    /// <param name="named">Those that are asked about, found however many are fuller; null for all.</param>
+    public Refused? ListRooms(ulong requestId, IEnumerable<string>? named = null)
     {
         if (Person is null)
         {
             return NameFirst(requestId);
         }
 
-        _chat.Rooms.List(new ListRooms(Person, requestId));
+        // No room has a name that breaks the rules.
+        string[]? rooms = named is null ? null
+            : [.. named.Select(room => _chat.Rules.TryGetRoom(room, out string? canonical, out _) ? canonical : null).OfType<string>()];
+        _chat.Rooms.Tell(new ListRooms(Person, requestId, rooms));
         return null;
     }
 }

@@ -236,9 +236,15 @@ public sealed partial class Session
         }
     }
 
-    /// <summary>The connection is over: leaves all rooms and frees the name. Later calls do nothing.</summary>
+    /// <summary>The person leaves the chat: all rooms, and the name is free. Later calls do nothing.</summary>
+    /// <param name="reason">What they tell the others; null for nothing.</param>
+    public void Quit(string? reason) => End(reason, isOwnWish: true);
+
+    /// <summary>The connection is over: leaves all rooms, and the name is free. Later calls do nothing.</summary>
     /// <param name="reason">What the others are told; null for nothing.</param>
-    public void End(string? reason = null)
+    public void End(string? reason = null) => End(reason, isOwnWish: false);
+
+    private void End(string? reason, bool isOwnWish)
     {
         if (_ended)
         {
@@ -246,13 +252,13 @@ public sealed partial class Session
         }
 
         _ended = true;
-        foreach (string room in _rooms.Keys)
+        if (_rooms.Count > 0)
         {
-            _chat.Rooms.Tell(new Vanish(Person!, room, Reason(reason)));
+            _chat.Rooms.Tell(new Quit(Person!, [.. _rooms.Keys], Reason(reason), isOwnWish));
         }
 
-        // The rooms first: whoever gets the name next finds them without it. An unanswered claim is freed as well, since the
-        // register takes the two in order.
+        // The rooms first: the register asks them whether they are through before it gives the name away. An unanswered claim is freed as
+        // well, since the register takes the two in order.
         if (_claimed is not null)
         {
             _chat.People.Tell(new FreeName(_self));

@@ -26,6 +26,9 @@ internal static class Farewells
         _ => why,
     };
 
+    /// <summary>Why somebody goes who has not answered a ping, for those who stay; IRC clients know it by these words.</summary>
+    public static string PingTimeout(TimeSpan silence) => $"Ping timeout: {silence.TotalSeconds} seconds";
+
     /// <summary>Logs it: as news, or as a warning if the server had to end it.</summary>
     public static void Report(ILogger logger, string name, EndPoint? remoteEndPoint, CloseReason reason, string why)
     {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Chat.Domain;
 using NetPoll.Actors;
 using Proto;
@@ -41,20 +42,21 @@ internal sealed class IrcAudience : IRoomAudience
 
     public void Publish(RoomEvent roomEvent, Person? except)
     {
+        if (roomEvent is Presence presence)
+        {
+            Publish(presence, except);
+            return;
+        }
+
         IrcLines lines = _events.ForAll(roomEvent);
         if (!lines.IsEmpty)
         {
             using SharedPayload payload = SharedPayload.Copy(lines.Bytes);
             _settled.Publish(payload, except?.Session);
-            if (_newcomers.Count > 0 && roomEvent is not Presence)
+            if (_newcomers.Count > 0)
             {
                 _new.Publish(payload, except?.Session);
             }
-        }
-
-        if (roomEvent is Presence presence)
-        {
-            Settle(presence, except);
         }
     }
 
@@ -73,6 +75,30 @@ internal sealed class IrcAudience : IRoomAudience
     {
     }
 
+    /// <summary>Tells the settled ones, who need not hear again that somebody quit when another room has told them; then the new ones are settled.</summary>
+    private void Publish(Presence presence, Person? except)
+    {
+        IrcLines lines = _events.ForAll(presence with { Departed = [.. presence.Departed.Where(static departure => !HasBeenTold(departure))] });
+        if (!lines.IsEmpty)
+        {
+            using SharedPayload payload = SharedPayload.Copy(lines.Bytes);
+            _settled.Publish(payload, except?.Session);
+        }
+
+        // Many who leave together were in the same rooms, and are told of in one piece.
+        foreach (IGrouping<IReadOnlyList<IReadOnlySet<PID>>, Departure> quits in presence.Departed.Where(HasBeenTold)
+            .GroupBy(static departure => departure.Exit!.Told, SameSets.Instance))
+        {
+            var rest = new Presence(presence.Room, presence.Sequence, [], [.. quits]);
+            using SharedPayload payload = SharedPayload.Copy(_events.ForAll(rest).Bytes);
+            _settled.Publish(payload, [.. quits.Key.SelectMany(static sessions => sessions)]);
+        }
+
+        Settle(presence, except);
+    }
+
+    private static bool HasBeenTold(Departure departure) => departure.Exit is { Told.Count: > 0 };
+
     private void Settle(Presence presence, Person? except)
     {
         // Both are in the order of arrival: what is behind a name came later, and who came before was in its owner's list of members.
@@ -83,7 +109,11 @@ internal sealed class IrcAudience : IRoomAudience
             {
             }
 
-            Presence unknown = presence with { Arrived = [.. presence.Arrived.Skip(next)] };
+            Presence unknown = presence with
+            {
+                Arrived = [.. presence.Arrived.Skip(next)],
+                Departed = [.. presence.Departed.Where(departure => departure.Exit?.IsKnownTo(newcomer.Session) != true)],
+            };
             IrcLines lines = _events.ForAll(unknown);
             using SharedPayload? payload = lines.IsEmpty || newcomer.Session.Equals(except?.Session) ? null : SharedPayload.Copy(lines.Bytes);
             _new.Leave(newcomer.Session, payload);
@@ -91,5 +121,17 @@ internal sealed class IrcAudience : IRoomAudience
         }
 
         _newcomers.Clear();
+    }
+
+    /// <summary>The very same sets: to look into them would cost as much as to tell.</summary>
+    private sealed class SameSets : IEqualityComparer<IReadOnlyList<IReadOnlySet<PID>>>
+    {
+        public static readonly SameSets Instance = new();
+
+        public bool Equals(IReadOnlyList<IReadOnlySet<PID>>? x, IReadOnlyList<IReadOnlySet<PID>>? y)
+            => ReferenceEquals(x, y) || (x is not null && y is not null && x.SequenceEqual(y, ReferenceEqualityComparer.Instance));
+
+        public int GetHashCode(IReadOnlyList<IReadOnlySet<PID>> obj)
+            => obj.Aggregate(0, static (hash, sessions) => HashCode.Combine(hash, RuntimeHelpers.GetHashCode(sessions)));
     }
 }

@@ -28,7 +28,7 @@ internal sealed partial class IrcConversation
                 Refuse(refused);
                 break;
             case PrivateMessage text:
-                AddPrivate(text.From, Name, text.Kind, text.Text, text.Time);
+                AddPrivate(text.From, Name, text.Kind, text.Text, text.Time, text.Id);
                 break;
             case PrivateSent sent:
                 Answer(sent);
@@ -67,12 +67,8 @@ internal sealed partial class IrcConversation
         }
     }
 
-    /// <summary>A private message has no id: it is not kept.</summary>
-    private void AddPrivate(string from, string to, MessageKind kind, string text, DateTimeOffset time)
-    {
-        string tags = IrcLines.Tags(_capabilities, time, "");
-        Output.AddText(from, to, kind, text, tags, tags);
-    }
+    private void AddPrivate(string from, string to, MessageKind kind, string text, DateTimeOffset time, string id)
+        => Output.AddText(from, to, kind, text, IrcLines.Tags(_capabilities, time, id), IrcLines.Tags(_capabilities, time, ""));
 
     private void Append(IrcLines lines)
     {
@@ -84,27 +80,35 @@ internal sealed partial class IrcConversation
 
     private void Answer(PrivateSent sent)
     {
-        if (sent.Away is { } away)
+        if (_requests.Find(sent.RequestId) is not { } asked)
+        {
+            return;
+        }
+
+        // A notice brings no answer, lest two programs talk for ever.
+        bool isNotice = asked.Message.Command == "NOTICE";
+        if (sent.Away is { } away && !isNotice)
         {
             Numeric(301, $"{sent.To} :{away}");
         }
 
-        if (_capabilities.HasFlag(IrcCapabilities.EchoMessage)
-            && _requests.Find(sent.RequestId) is { } asked && IrcText.Read(asked.Message[1], asked.Message.Command == "NOTICE") is { } said)
+        if (_capabilities.HasFlag(IrcCapabilities.EchoMessage) && IrcText.Read(asked.Message[1], isNotice) is { } said)
         {
-            AddPrivate(Name, sent.To, said.Kind, said.Text, sent.Time);
+            AddPrivate(Name, sent.To, said.Kind, said.Text, sent.Time, sent.Id);
         }
     }
 
     private void Answer(RoomList list)
     {
-        HashSet<string> wanted = _requests.Find(list.RequestId) is { Target.Length: > 0 } asked
-            ? [.. asked.Target.Split(',').Select(static channel => channel.TrimStart('#').ToLowerInvariant())]
-            : [];
         Numeric(321, "Channel :Users  Name");
-        foreach (RoomSummary room in list.Rooms.Where(room => wanted.Count == 0 || wanted.Contains(room.Room)))
+        foreach (RoomSummary room in list.Rooms)
         {
             Numeric(322, $"{IrcLines.Channel(room.Room)} {room.Members} :{room.Topic}");
+        }
+
+        if (list.Rooms.Count < list.Total)
+        {
+            Tell($"There are {list.Total} channels, of which the {list.Rooms.Count} fullest are listed; LIST with its name tells of any");
         }
 
         Numeric(323, ":End of /LIST");
@@ -155,6 +159,7 @@ internal sealed partial class IrcConversation
     {
         string name = person.Name;
         Numeric(311, $"{name} {name} chat * :{name}");
+        Output.AddWords($":{_options.ServerName} 319 {Name} {name} :", person.Rooms.Select(IrcLines.Channel));
         Numeric(312, $"{name} {_options.ServerName} :{_options.NetworkName}, by the door '{person.Door.Split('/')[0]}'");
         if (person.Away is { } away)
         {
@@ -177,7 +182,8 @@ internal sealed partial class IrcConversation
         }
 
         string since = person.Since.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
-        Numeric(317, $"{name} 0 {since} :seconds idle, signon time");
+        string idle = ((long)person.Idle.TotalSeconds).ToString(CultureInfo.InvariantCulture);
+        Numeric(317, $"{name} {idle} {since} :seconds idle, signon time");
         Numeric(318, $"{name} :End of /WHOIS list");
     }
 

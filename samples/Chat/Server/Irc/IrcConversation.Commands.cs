@@ -8,8 +8,8 @@ internal sealed partial class IrcConversation
 {
     private const int MaxTargets = 4;
 
-    /// <summary>Bytes of a reason that surely fit into a line.</summary>
-    private const int KickBytes = 300;
+    /// <summary>Bytes of a reason or topic that surely fit into a line. What is longer is cut, as clients expect it.</summary>
+    private const int MaxReasonBytes = 300;
 
     /// <summary>Who is spoken to about one's own account, as in other networks.</summary>
     private const string NickServ = ChatRules.NameService;
@@ -29,6 +29,8 @@ internal sealed partial class IrcConversation
     };
 
     private Session Session => _session!;
+
+    private int MaxTopicBytes => Math.Min(MaxReasonBytes, _chat.Options.MaxTopicBytes);
 
     private void Execute(IrcMessage message)
     {
@@ -76,7 +78,7 @@ internal sealed partial class IrcConversation
                 InRoom(message, message[0], Session.Who, IrcQuestion.Topic);
                 break;
             case "TOPIC":
-                InRoom(message, message[0], (id, room) => Session.SetTopic(id, room, IrcText.Plain(message[1])));
+                InRoom(message, message[0], (id, room) => Session.SetTopic(id, room, IrcText.Plain(message[1], MaxTopicBytes)));
                 break;
             case "NAMES" when message[0].StartsWith('#'):
                 InRoom(message, message[0].Split(',')[0], Session.Who, IrcQuestion.Names);
@@ -85,7 +87,9 @@ internal sealed partial class IrcConversation
                 Numeric(366, $"{Word(message[0])} :End of /NAMES list");
                 break;
             case "LIST":
-                Ask(message, message[0], Session.ListRooms);
+                string[] listed = Targets(message);
+                Ask(message, message[0], id => Session.ListRooms(
+                    id, listed.Length == 0 ? null : listed.Where(static channel => channel.StartsWith('#')).Select(static channel => channel[1..])));
                 break;
             case "WHO":
                 Who(message);
@@ -116,7 +120,7 @@ internal sealed partial class IrcConversation
 
                 break;
             case "AWAY":
-                string text = IrcText.Plain(message[0]);
+                string text = IrcText.Plain(message[0], MaxReasonBytes);
                 Ask(message, text, id => Session.SetAway(id, text.Length == 0 ? null : text));
                 break;
             case "INVITE":
@@ -124,7 +128,7 @@ internal sealed partial class IrcConversation
                 break;
             case "KICK":
                 InRoom(message, message[0], (id, room) =>
-                    Session.Moderate(id, room, ModerationAction.Kick, message[1], IrcText.Plain(message[2])));
+                    Session.Moderate(id, room, ModerationAction.Kick, message[1], IrcText.Plain(message[2], MaxReasonBytes)));
                 break;
             case "MODE":
                 Mode(message);
@@ -361,6 +365,13 @@ internal static class IrcText
         }
 
         return text.StartsWith(Control) ? null : (Plain(text), isNotice ? MessageKind.Notice : MessageKind.Text);
+    }
+
+    /// <summary>The text without colours and the like, and as much of it as fits.</summary>
+    public static string Plain(string text, int maxBytes)
+    {
+        string plain = Plain(text);
+        return plain[..IrcLines.Fitting(plain, maxBytes)];
     }
 
     /// <summary>The text without colours and the like.</summary>

@@ -78,7 +78,7 @@ internal sealed partial class IrcConversation
                 break;
             case "QUIT":
                 string reason = IrcText.Plain(message[0]);
-                End(reason, reason.Length > 0 ? $"Quit: {reason}" : "Quit");
+                End(reason.Length > 0 ? $"Quit: {reason}" : "Quit", session => session.Quit(reason));
                 break;
             case "ERROR":
                 break;
@@ -104,20 +104,26 @@ internal sealed partial class IrcConversation
     public void RefuseLine(string why) => Numeric(417, $":{why}");
 
     /// <summary>Ends the conversation: leaves everything, and says why.</summary>
-    /// <param name="reason">For those who stay; may be empty.</param>
     /// <param name="why">For the client, and for the log.</param>
-    public void End(string reason, string why)
+    /// <param name="forOthers">For those who stay.</param>
+    public void End(string why, string forOthers) => End(why, session => session.End(forOthers));
+
+    /// <summary>The connection is over.</summary>
+    public void Leave(string reason) => _session?.End(reason);
+
+    private void End(string why, Action<Session> leave)
     {
         if (Ending is null)
         {
             Output.Add($"ERROR :Closing link: ({Name}) [{why}]");
-            Leave(reason);
+            if (_session is not null)
+            {
+                leave(_session);
+            }
+
             Ending = why;
         }
     }
-
-    /// <summary>The connection is over.</summary>
-    public void Leave(string reason) => _session?.End(reason);
 
     private void Register(IrcMessage message)
     {
@@ -212,11 +218,11 @@ internal sealed partial class IrcConversation
         Numeric(3, $":This server was started {IrcLines.Time(options.Started)}");
         Numeric(4, $"{options.ServerName} {IrcOptions.Version} io nqb");
         Numeric(5, $"CASEMAPPING=ascii CHANTYPES=# CHANMODES=bq,,,n PREFIX= NICKLEN={limits.MaxNameLength} "
-            + $"CHANNELLEN={limits.MaxRoomNameLength + 1} TOPICLEN={limits.MaxTopicBytes} NETWORK={options.NetworkName} "
+            + $"CHANNELLEN={limits.MaxRoomNameLength + 1} TOPICLEN={MaxTopicBytes} NETWORK={options.NetworkName} "
             + ":are supported by this server");
         Numeric(5, $"CHANLIMIT=#:{limits.MaxRoomsPerSession} MODES=1 MAXTARGETS={MaxTargets} "
-            + $"TARGMAX=JOIN:,PART:,PRIVMSG:{MaxTargets},NOTICE:{MaxTargets},KICK:1,WHOIS:1,NAMES:1 KICKLEN={KickBytes} AWAYLEN={KickBytes} "
-            + "CLIENTTAGDENY=* UTF8ONLY SAFELIST :are supported by this server");
+            + $"TARGMAX=JOIN:,PART:,PRIVMSG:{MaxTargets},NOTICE:{MaxTargets},KICK:1,WHOIS:1,NAMES:1,LIST: KICKLEN={MaxReasonBytes} "
+            + $"AWAYLEN={MaxReasonBytes} CLIENTTAGDENY=* UTF8ONLY SAFELIST :are supported by this server");
         Users();
         MessageOfTheDay();
     }

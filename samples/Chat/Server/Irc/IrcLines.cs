@@ -34,6 +34,9 @@ internal sealed class IrcLines
     /// <summary>A room's name as channel.</summary>
     public static string Channel(string room) => $"#{room}";
 
+    /// <summary>What is told of those who quit: with a word in front, or they could have been killed, or lost their connection, by what they say.</summary>
+    public static string OwnWish(string? reason) => $"Quit: {reason}";
+
     /// <summary>A time as the capability server-time writes it.</summary>
     public static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
@@ -114,6 +117,25 @@ internal sealed class IrcLines
         }
     }
 
+    /// <summary>How many characters fit, at least one.</summary>
+    public static int Fitting(ReadOnlySpan<char> text, int maxBytes)
+    {
+        int bytes = 0;
+        int length = 0;
+        foreach (Rune rune in text.EnumerateRunes())
+        {
+            bytes += rune.Utf8SequenceLength;
+            if (bytes > maxBytes && length > 0)
+            {
+                return length;
+            }
+
+            length += rune.Utf16SequenceLength;
+        }
+
+        return length;
+    }
+
     private void Write(string text, int maxBytes)
     {
         Span<byte> buffer = stackalloc byte[4];
@@ -132,24 +154,5 @@ internal sealed class IrcLines
                 left -= size;
             }
         }
-    }
-
-    /// <summary>How many characters fit, at least one.</summary>
-    private static int Fitting(ReadOnlySpan<char> text, int maxBytes)
-    {
-        int bytes = 0;
-        int length = 0;
-        foreach (Rune rune in text.EnumerateRunes())
-        {
-            bytes += rune.Utf8SequenceLength;
-            if (bytes > maxBytes && length > 0)
-            {
-                return length;
-            }
-
-            length += rune.Utf16SequenceLength;
-        }
-
-        return length;
     }
 }

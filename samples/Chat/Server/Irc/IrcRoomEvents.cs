@@ -54,13 +54,13 @@ internal sealed class IrcRoomEvents
                 }
 
                 AddNames(lines, name, channel, joined.Members);
-                AddReplay(lines, channel, joined);
+                AddReplay(lines, joined);
                 break;
-            case Left:
-                lines.Add($":{IrcLines.Source(name)} PART {channel}");
+            case Left left:
+                lines.Add($":{IrcLines.Source(name)} PART {channel}{Trailing(left.Reason)}");
                 break;
             case Kicked kicked:
-                lines.Add($":{IrcLines.Source(kicked.By)} KICK {channel} {name} :{kicked.Reason}");
+                lines.Add(Kick(channel, kicked.By, name, kicked.Reason));
                 break;
             case RoomClosed closed:
                 lines.Add($":{_server} KICK {channel} {name} :{closed.Reason}");
@@ -120,13 +120,9 @@ internal sealed class IrcRoomEvents
         lines.Add($":{_server} 366 {name} {channel} :End of /NAMES list");
     }
 
-    private void AddReplay(IrcLines lines, string channel, Joined joined)
+    /// <summary>There is no gap to tell of: IRC clients cannot say what they have seen, and get the last messages, whatever was before.</summary>
+    private void AddReplay(IrcLines lines, Joined joined)
     {
-        if (joined.Gap is { } gap)
-        {
-            lines.Add($":{_server} NOTICE {channel} :messages {gap.First} to {gap.Last} are missing here");
-        }
-
         foreach (RoomMessage message in joined.Replay)
         {
             // A client that knows no times would show it as said now.
@@ -147,18 +143,18 @@ internal sealed class IrcRoomEvents
             IrcLines.Tags(_capabilities, message.Time, ""));
     }
 
-    /// <summary>
-    /// Who ends their connection leaves each room by itself, as PART and not QUIT: the rooms tell of it one after the other, and by then
-    /// the name may be somebody else's in another one.
-    /// </summary>
     private void AddPresence(IrcLines lines, string channel, Presence presence)
     {
         foreach (Departure departure in presence.Departed)
         {
-            string reason = departure.Reason is null ? "" : $" :{departure.Reason}";
-            lines.Add(departure.KickedBy is { } by
-                ? $":{IrcLines.Source(by)} KICK {channel} {departure.Name}{reason}"
-                : $":{IrcLines.Source(departure.Name)} PART {channel}{reason}");
+            string reason = Trailing(departure.Reason);
+            lines.Add(departure switch
+            {
+                { KickedBy: { } by } => Kick(channel, by, departure.Name, departure.Reason),
+                { Exit.IsOwnWish: true } => $":{IrcLines.Source(departure.Name)} QUIT :{IrcLines.OwnWish(departure.Reason)}",
+                { Exit: not null } => $":{IrcLines.Source(departure.Name)} QUIT{reason}",
+                _ => $":{IrcLines.Source(departure.Name)} PART {channel}{reason}",
+            });
         }
 
         foreach (string name in presence.Arrived)
@@ -179,4 +175,10 @@ internal sealed class IrcRoomEvents
             }
         }
     }
+
+    private static string Trailing(string? reason) => reason is null ? "" : $" :{reason}";
+
+    /// <summary>For those who gave no reason their name stands, as in other servers.</summary>
+    private static string Kick(string channel, string by, string name, string? reason)
+        => $":{IrcLines.Source(by)} KICK {channel} {name} :{(string.IsNullOrEmpty(reason) ? by : reason)}";
 }

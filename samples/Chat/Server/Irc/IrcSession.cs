@@ -90,7 +90,7 @@ internal sealed class IrcSession : LineConnectionActor
     {
         if (message is Disconnect disconnect)
         {
-            End(disconnect.Reason, CloseReason.Aborted);
+            End(disconnect.Reason, CloseReason.Aborted, disconnect.ForOthers);
             return Task.CompletedTask;
         }
 
@@ -143,7 +143,8 @@ internal sealed class IrcSession : LineConnectionActor
             case DeadlineKind.Idle:
                 End(
                     $"nothing was received within {_options.IdleTimeout.TotalSeconds} s, not even an answer to a PING",
-                    CloseReason.HeartbeatMissed);
+                    CloseReason.HeartbeatMissed,
+                    Farewells.PingTimeout(_options.IdleTimeout));
                 break;
             default:
                 _whyClosed = $"took nothing of {OutputBytes} waiting bytes within {_options.WriteTimeout.TotalSeconds} s";
@@ -195,9 +196,9 @@ internal sealed class IrcSession : LineConnectionActor
         }
     }
 
-    private void End(string why, CloseReason reason)
+    private void End(string why, CloseReason reason, string? forOthers = null)
     {
-        _conversation!.End(why, why);
+        _conversation!.End(why, forOthers ?? why);
         _whyClosed = why;
         Send(_conversation.TakeOutput().Bytes);
         Close(reason);

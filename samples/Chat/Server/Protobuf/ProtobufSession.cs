@@ -88,7 +88,7 @@ internal sealed class ProtobufSession : ProtobufConnectionActor<ClientFrame>
     {
         if (message is Disconnect disconnect)
         {
-            End(disconnect.Reason, CloseReason.Aborted);
+            End(disconnect.Reason, CloseReason.Aborted, disconnect.ForOthers);
             return Task.CompletedTask;
         }
 
@@ -139,7 +139,10 @@ internal sealed class ProtobufSession : ProtobufConnectionActor<ClientFrame>
                 Send(new ServerFrame { Ping = new Ping { Token = ++_pings } });
                 break;
             case DeadlineKind.Idle:
-                End($"nothing was received within {Seconds(_options.IdleTimeout)}, not even an answer to a ping", CloseReason.HeartbeatMissed);
+                End(
+                    $"nothing was received within {Seconds(_options.IdleTimeout)}, not even an answer to a ping",
+                    CloseReason.HeartbeatMissed,
+                    Farewells.PingTimeout(_options.IdleTimeout));
                 break;
             default:
                 _whyClosed = $"took nothing of {OutputBytes} waiting bytes within {Seconds(_options.WriteTimeout)}";
@@ -177,14 +180,13 @@ internal sealed class ProtobufSession : ProtobufConnectionActor<ClientFrame>
 
     private void Quit(ServerFrame goodbye)
     {
-        _session!.End();
         Send(goodbye);
         Close();
     }
 
-    private void End(string why, CloseReason reason)
+    private void End(string why, CloseReason reason, string? forOthers = null)
     {
-        _session!.End(why);
+        _session!.End(forOthers ?? why);
         _whyClosed = why;
         Send(new ServerFrame { Goodbye = new Goodbye { Reason = why, MayReturn = reason == CloseReason.Shutdown } });
         Close(reason);

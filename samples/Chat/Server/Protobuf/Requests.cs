@@ -36,7 +36,7 @@ internal static class Requests
             case Wire.ClientFrame.BodyOneofCase.Ping:
                 return new Wire.ServerFrame { ReplyTo = id, Pong = new Wire.Pong { Token = frame.Ping.Token } };
             case Wire.ClientFrame.BodyOneofCase.Quit:
-                session.End(frame.Quit.Reason);
+                session.Quit(frame.Quit.Reason);
                 return new Wire.ServerFrame { ReplyTo = id, Goodbye = new Wire.Goodbye { Reason = "you quit" } };
             case Wire.ClientFrame.BodyOneofCase.Say when !IsKnown(frame.Say.Kind):
                 return UnknownKind(id, frame.Say.Kind);
