@@ -152,13 +152,21 @@ public sealed class HandledConnectionTests : IAsyncDisposable
     [Fact]
     public async Task An_abort_resets_and_counts_what_was_lost()
     {
-        (Peer peer, PID connection) = await OpenAsync();
+        const int Size = 20_000_000;
+        (Peer peer, PID connection) = await OpenAsync(receiveBuffer: 8 * 1024);
         using Peer _ = peer;
+        await peer.SendAsync("go");
+        Assert.Equal("go"u8.ToArray(), await _handler.NextBytes(2));
 
+        Send(connection, new Write(new byte[Size]));
+        WritesSuspended suspended = await _handler.Next<WritesSuspended>();
         Send(connection, Abort.Instance);
+        ConnectionClosed closed = await _handler.Next<ConnectionClosed>();
 
         await peer.ExpectResetAsync();
-        Assert.Equal(CloseReason.Aborted, (await _handler.Next<ConnectionClosed>()).Reason);
+        Assert.Equal((CloseReason.Aborted, null, 2L), (closed.Reason, closed.Exception, closed.BytesReceived));
+        Assert.InRange(closed.BytesUnsent, 1, suspended.OutputBytes);
+        Assert.Equal(Size, closed.BytesSent + closed.BytesUnsent);
     }
 
     [Fact]
