@@ -372,6 +372,43 @@ public sealed class ConnectionClosingTests : IAsyncDisposable
         Assert.Empty(_server.DeadLetters);
     }
 
+    [Theory]
+    [InlineData("close")]
+    [InlineData("abort")]
+    [InlineData("peer")]
+    [InlineData("reset")]
+    [InlineData("throw")]
+    [InlineData("stop")]
+    [InlineData("shutdown")]
+    public async Task When_the_end_is_told_the_descriptor_is_gone_and_the_PID_is_still_there(string way)
+    {
+        TaskCompletionSource<(bool HasDescriptor, bool HasPid)> told = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        string socket = string.Empty;
+        ConnectionScript script = new()
+        {
+            Received = static (_, _) => throw new InvalidOperationException("on purpose"),
+            Closed = self => told.TrySetResult((Descriptors.Has(socket), _server.Find(self.Pid) is not null)),
+        };
+        (Peer peer, ScriptedConnection connection) = await OpenAsync(script, new ConnectionOptions { LingerTimeout = TimeSpan.Zero });
+        using Peer _ = peer;
+        socket = peer.ServerSocketName() ?? throw new InvalidOperationException("The server's socket is not in the system's table.");
+
+        Task ending = way switch
+        {
+            "close" => connection.Do(static self => self.Close()),
+            "abort" => connection.Do(static self => self.Abort()),
+            "peer" => Task.Run(peer.CloseWrite),
+            "reset" => Task.Run(peer.Reset),
+            "throw" => peer.SendAsync("x"),
+            "stop" => _server.System.Root.StopAsync(connection.Pid),
+            _ => _server.NetPoll.ShutdownAsync(TimeSpan.FromSeconds(30)),
+        };
+
+        Assert.Equal((false, true), await told.Task.Soon());
+        await ending.Soon();
+        await Eventually.True("the PID is gone", () => _server.Find(connection.Pid) is null);
+    }
+
     [Fact]
     public async Task A_stopped_connection_leaves_nothing_on_its_poller()
     {

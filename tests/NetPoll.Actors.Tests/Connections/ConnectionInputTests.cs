@@ -1,9 +1,8 @@
-using System.Collections.Concurrent;
-using System.Diagnostics.Tracing;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using NetPoll.Actors.Connections;
+using NetPoll.Actors.Tests.Support;
 
 namespace NetPoll.Actors.Tests.Connections;
 
@@ -158,44 +157,4 @@ public sealed class ConnectionInputTests
 
     // The bytes of none are at no address; of a buffer that is kept they would be at its beginning, though there are none.
     private static bool HoldsBuffer(ConnectionInput input) => !Unsafe.IsNullRef(in MemoryMarshal.GetReference(input.Bytes));
-
-    /// <summary>What this thread takes from and gives back to the array pools, as the runtime tells it.</summary>
-    private sealed class PoolLog : EventListener
-    {
-        private const int BufferRented = 1;
-        private const int BufferReturned = 3;
-
-        private readonly int _thread = Environment.CurrentManagedThreadId;
-
-        internal ConcurrentQueue<int> Rented { get; } = new();
-
-        internal ConcurrentQueue<int> Returned { get; } = new();
-
-        protected override void OnEventSourceCreated(EventSource eventSource)
-        {
-            if (eventSource.Name == "System.Buffers.ArrayPoolEventSource")
-            {
-                EnableEvents(eventSource, EventLevel.Verbose);
-            }
-        }
-
-        protected override void OnEventWritten(EventWrittenEventArgs eventData)
-        {
-            // Before the constructor of this class has run, events of other threads may come.
-            if (Environment.CurrentManagedThreadId != _thread || eventData.Payload is not [int buffer, ..])
-            {
-                return;
-            }
-
-            switch (eventData.EventId)
-            {
-                case BufferRented:
-                    Rented.Enqueue(buffer);
-                    break;
-                case BufferReturned:
-                    Returned.Enqueue(buffer);
-                    break;
-            }
-        }
-    }
 }

@@ -73,6 +73,10 @@ public sealed class HandledConnectionTests : IAsyncDisposable
         Send(connection, new Write(">"u8.ToArray()));
 
         Assert.Equal("<onetwo>", await peer.ReceiveTextAsync(8));
+        WriteAcknowledged answer = await _server.Ask<WriteAcknowledged>(
+            connection, new WriteBatch(["three"u8.ToArray(), "four"u8.ToArray()], Acknowledge.Sent, Token: 3));
+        Assert.Equal(new WriteAcknowledged(connection, 3, Succeeded: true), answer);
+        Assert.Equal("threefour", await peer.ReceiveTextAsync(9));
     }
 
     [Fact]
@@ -368,6 +372,13 @@ public sealed class HandledConnectionTests : IAsyncDisposable
         ConnectionClosed closed = await _handler.Next<ConnectionClosed>();
         Assert.Equal(CloseReason.Error, closed.Reason);
         Assert.Contains("count", Assert.IsType<ArgumentOutOfRangeException>(closed.Exception).Message, StringComparison.Ordinal);
+
+        // Reported once, with who, to whom, and over what.
+        TestLog.Entry error = Assert.Single(_server.Log.Errors);
+        Assert.Same(closed.Exception, error.Exception);
+        Assert.Contains(connection.Id, error.Text, StringComparison.Ordinal);
+        Assert.Contains($"127.0.0.1:{peer.LocalPort}", error.Text, StringComparison.Ordinal);
+        Assert.Contains(nameof(Demand), error.Text, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -413,6 +424,68 @@ public sealed class HandledConnectionTests : IAsyncDisposable
             IEnumerable<string> own = lines.Where(line => line[0] == (char)('0' + writer)).Select(static line => line[1..]);
             Assert.Equal(Enumerable.Range(0, Each).Select(static number => $"{number:D4}"), own);
         }
+    }
+
+    [Fact]
+    public async Task A_writer_to_a_peer_that_takes_nothing_holds_up_neither_another_writer_nor_its_own_other_connections()
+    {
+        (Peer stuck, PID connection) = await OpenAsync(receiveBuffer: 8 * 1024);
+        using Peer _ = stuck;
+        Listener listener = await _server.ListenAsync(ConnectionScript.Echo());
+        RecordingHandler clerk = new RecordingHandler().Spawn(_server.System);
+        PID elsewhere = await _server.NetPoll.ConnectAsync(listener.EndPoint, clerk.Pid).Soon();
+        await clerk.Next<Connected>();
+        byte[] large = ConnectionReadingTests.Pattern(20_000_000);
+
+        // One waits until the peer has taken all that it sent; the other goes on, and so does the first with another peer.
+        Task<WriteAcknowledged> sent = _server.Ask<WriteAcknowledged>(connection, new Write(large, Acknowledge.Sent, Token: "one"));
+        for (int number = 0; number < 100; number++)
+        {
+            WriteAcknowledged queued = await _server.Ask<WriteAcknowledged>(
+                connection, new Write(Encoding.ASCII.GetBytes($"{number:D3}\n"), Acknowledge.Queued, Token: number));
+            Assert.Equal(new WriteAcknowledged(connection, number, Succeeded: true), queued);
+        }
+
+        _server.System.Root.Send(elsewhere, new Write("hello"u8.ToArray()));
+        Assert.Equal("hello"u8.ToArray(), await clerk.NextBytes(5));
+        Assert.False(sent.IsCompleted);
+
+        stuck.Widen();
+        byte[] received = await stuck.ReceiveAsync(large.Length);
+        Assert.True(large.AsSpan().SequenceEqual(received));
+        Assert.Equal(string.Concat(Enumerable.Range(0, 100).Select(static number => $"{number:D3}\n")), await stuck.ReceiveTextAsync(400));
+        Assert.Equal(new WriteAcknowledged(connection, "one", Succeeded: true), await sent);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_handler_may_be_an_actor_that_passes_everything_on(bool isOnPoller)
+    {
+        RecordingHandler worker = new RecordingHandler().Spawn(_server.System);
+        Props props = Props.FromFunc(context =>
+        {
+            if (context.Message is Connected or Received or PeerClosed or ConnectionClosed)
+            {
+                context.Forward(worker.Pid);
+            }
+
+            return Task.CompletedTask;
+        });
+        PID front = _server.System.Root.Spawn(isOnPoller ? props.OnPoller(PollerChoice.At(0)) : props);
+        Listener listener = await _server.NetPoll.ListenAsync("front", AnyPort, front).Soon();
+        using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
+        PID connection = (await worker.Next<Connected>()).Connection;
+
+        await peer.SendAsync("hello");
+        Assert.Equal("hello"u8.ToArray(), await worker.NextBytes(5));
+        Send(connection, new Write("world"u8.ToArray()));
+        Assert.Equal("world", await peer.ReceiveTextAsync(5));
+        peer.CloseWrite();
+        await worker.Next<PeerClosed>();
+        Send(connection, Close.Instance);
+
+        Assert.Equal((connection, CloseReason.Local), ((await worker.Next<ConnectionClosed>()) is var closed ? (closed.Connection, closed.Reason) : default));
     }
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
