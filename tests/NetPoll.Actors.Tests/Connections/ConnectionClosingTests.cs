@@ -1,5 +1,7 @@
 using System.Net.Sockets;
+using Microsoft.Extensions.Time.Testing;
 using NetPoll.Actors.Tests.Support;
+using NetPoll.Core;
 using NetPoll.Tests;
 using Proto;
 
@@ -103,6 +105,39 @@ public sealed class ConnectionClosingTests : IAsyncDisposable
         (Peer peer, ScriptedConnection connection) = await OpenAsync(script, new ConnectionOptions { LingerTimeout = TimeSpan.FromMilliseconds(50) });
         using Peer _ = peer;
 
+        Assert.Equal(CloseReason.Local, (await connection.WhenClosed).Reason);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_longest_linger_time_is_as_good_as_for_ever(bool awaits)
+    {
+        FakeTimeProvider time = new();
+        await using TestServer server = new(options: new PollerOptions { TimeProvider = time });
+        ConnectionScript script = new();
+        Listener listener = await server.ListenAsync(script, new ConnectionOptions { LingerTimeout = TimeSpan.MaxValue });
+        (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(listener, script);
+        using Peer _ = peer;
+        TaskCompletionSource gate = new();
+        string socket = peer.ServerSocketName()!;
+        Task handler = connection.Do(self =>
+        {
+            self.Close();
+            return awaits ? gate.Task : Task.CompletedTask;
+        });
+        Assert.Empty(await peer.ReceiveToEndAsync());
+
+        time.Advance(TimeSpan.FromDays(1));
+        for (int turn = 0; turn < 3; turn++)
+        {
+            await server.OnPoller(static () => true);
+        }
+
+        Assert.True(Descriptors.Has(socket));
+        gate.SetResult();
+        await handler;
+        peer.CloseWrite();
         Assert.Equal(CloseReason.Local, (await connection.WhenClosed).Reason);
     }
 
