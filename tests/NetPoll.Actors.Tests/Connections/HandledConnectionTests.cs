@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using Microsoft.Extensions.Time.Testing;
 using NetPoll.Actors.Tests.Support;
 using NetPoll.Tests;
 using Proto;
@@ -269,6 +270,38 @@ public sealed class HandledConnectionTests : IAsyncDisposable
 
         Send(connection, new SetDeadline(Core.Deadline.None));
         Assert.Equal("late"u8.ToArray(), await _handler.NextBytes(4));
+    }
+
+    [Fact]
+    public async Task A_peer_that_takes_nothing_for_the_write_timeout_is_told_of_and_the_handler_decides()
+    {
+        FakeTimeProvider time = new();
+        await using TestServer server = new(options: new Core.PollerOptions { TimeProvider = time });
+        _handler.Spawn(server.System);
+        ListenerOptions options = new() { Connections = { MaxOutputBytes = 32 * 1024 * 1024, WriteTimeout = TimeSpan.FromSeconds(10) } };
+        Listener listener = await server.NetPoll.ListenAsync("handled", AnyPort, _handler.Pid, options).Soon();
+        using Peer peer = await Peer.ConnectAsync(listener.EndPoint, receiveBuffer: 8 * 1024);
+        PID connection = (await _handler.Next<Connected>()).Connection;
+        byte[] bytes = ConnectionReadingTests.Pattern(20_000_000);
+        server.System.Root.Send(connection, new Write(bytes));
+        await _handler.Next<WritesSuspended>();
+        time.Advance(TimeSpan.FromSeconds(9));
+        await server.OnPoller(static () => true);
+        Assert.Empty(_handler.All.OfType<DeadlineExceeded>());
+
+        // Room that the system finds on the way may count as progress.
+        Task<DeadlineExceeded> told = _handler.Next<DeadlineExceeded>();
+        await Eventually.True("the handler is told", () =>
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            return told.IsCompleted;
+        });
+
+        Assert.Equal((connection, DeadlineKind.Write), ((await told).Connection, (await told).Kind));
+        peer.Widen();
+        byte[] received = await peer.ReceiveAsync(bytes.Length);
+        Assert.True(bytes.AsSpan().SequenceEqual(received));
+        Assert.Empty(_handler.All.OfType<ConnectionClosed>());
     }
 
     [Fact]
