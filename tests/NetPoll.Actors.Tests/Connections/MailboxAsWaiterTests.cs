@@ -108,7 +108,9 @@ public sealed class MailboxAsWaiterTests : IAsyncDisposable
         await RestAsync();
 
         Assert.Equal(20, order.Count(static entry => entry == "read"));
-        Assert.InRange(order.IndexOf("other"), 1, 19);
+
+        // A read fills the scratch of 64 KiB: its bytes end the turn, long before the number of its reads would.
+        Assert.InRange(order.IndexOf("other"), 1, 8);
         Assert.False(connection.HasClosed);
     }
 
