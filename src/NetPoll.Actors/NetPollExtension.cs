@@ -226,10 +226,18 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     /// Stops accepting, tells every connection (<c>OnShutdown</c>), waits until all have ended or the time is over, stops the rest, then the
     /// datagram sockets with their peers' actors, then the pollers. Not to be awaited on a poller's thread. Harmless when it is stopped.
     /// </summary>
-    /// <param name="drain">How long the connections may take to finish.</param>
+    /// <param name="drain">
+    /// How long the connections may take to finish; 0 resets them at once, <see cref="Timeout.InfiniteTimeSpan"/> waits for ever.
+    /// </param>
     /// <param name="cutShort">Ends the wait for the connections at once; the rest goes on. Of the first call only.</param>
+    /// <exception cref="ArgumentOutOfRangeException">Below 0, and not infinite; nothing has been stopped.</exception>
     public Task ShutdownAsync(TimeSpan drain, CancellationToken cutShort = default)
     {
+        if (drain < TimeSpan.Zero && drain != Timeout.InfiniteTimeSpan)
+        {
+            throw new ArgumentOutOfRangeException(nameof(drain), drain, "Expected 0 or more, or infinite.");
+        }
+
         lock (_gate)
         {
             _isStopping = true;
@@ -295,7 +303,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         long start = clock.GetTimestamp();
         try
         {
-            await WhenEmptyAsync().WaitAsync(drain, clock, cutShort).ConfigureAwait(false);
+            await WhenEmptyAsync().WaitAsync(ActorPoller.ForTimer(drain), clock, cutShort).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
         {

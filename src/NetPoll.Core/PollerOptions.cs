@@ -55,8 +55,8 @@ public sealed class PollerOptions
     public TimeSpan MaxSpin { get; set; } = TimeSpan.FromMicroseconds(50);
 
     /// <summary>
-    /// How long one turn may hold a poller's thread before that is logged, with the name of what holds it. Default 250 ms;
-    /// <see cref="Timeout.InfiniteTimeSpan"/> for never.
+    /// How long one turn may hold a poller's thread before that is logged, with the name of what holds it: 1 ms to 1 day, or
+    /// <see cref="Timeout.InfiniteTimeSpan"/> for never. Default 250 ms.
     /// </summary>
     public TimeSpan StallThreshold { get; set; } = TimeSpan.FromMilliseconds(250);
 
@@ -82,10 +82,10 @@ public sealed class PollerOptions
         Require(RunQueueBudget > TimeSpan.Zero && RunQueueBudget <= TimeSpan.FromSeconds(10), nameof(RunQueueBudget), RunQueueBudget, "above 0, up to 10 s");
         Require(MaxSpin >= TimeSpan.Zero && MaxSpin <= TimeSpan.FromMilliseconds(10), nameof(MaxSpin), MaxSpin, "0 to 10 ms");
         Require(
-            StallThreshold >= TimeSpan.FromMilliseconds(1) || StallThreshold == Timeout.InfiniteTimeSpan,
+            (StallThreshold >= TimeSpan.FromMilliseconds(1) && StallThreshold <= TimeSpan.FromDays(1)) || StallThreshold == Timeout.InfiniteTimeSpan,
             nameof(StallThreshold),
             StallThreshold,
-            "1 ms or more, or infinite");
+            "1 ms to 1 day, or infinite");
         ArgumentNullException.ThrowIfNull(TimeProvider);
         ArgumentNullException.ThrowIfNull(Logger);
     }

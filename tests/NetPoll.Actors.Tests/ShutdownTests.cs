@@ -39,6 +39,32 @@ public sealed class ShutdownTests
     }
 
     [Fact]
+    public async Task When_connections_are_told_nobody_is_accepted_any_more()
+    {
+        await using TestServer server = new(pollers: 2);
+        ConnectionScript script = new() { Shutdown = static self => self.Send("told"u8) };
+
+        // An address of the test's own, so that no other test takes the port meanwhile.
+        Listener listener = await server.NetPoll.ListenAsync(
+            "first", new System.Net.IPEndPoint(System.Net.IPAddress.Parse("127.0.0.85"), 0), () => new ScriptedConnection(script)).Soon();
+        (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(listener, script);
+        using Peer _ = peer;
+        Task<bool> listenerStopped = await server.Watch(listener.Pid, static _ => true);
+
+        Task shutdown = server.NetPoll.ShutdownAsync(Timeout.InfiniteTimeSpan);
+        Assert.Equal("told", await peer.ReceiveTextAsync(4));
+        System.Net.Sockets.SocketException refused = await Assert.ThrowsAnyAsync<System.Net.Sockets.SocketException>(() => Peer.ConnectAsync(listener.EndPoint));
+        Assert.Equal(System.Net.Sockets.SocketError.ConnectionRefused, refused.SocketErrorCode);
+        Assert.False(shutdown.IsCompleted);
+        Assert.False(connection.HasClosed);
+
+        peer.CloseWrite();
+        await shutdown.Soon();
+        await listenerStopped.Soon();
+        Assert.Equal(CloseReason.Peer, (await connection.WhenClosed).Reason);
+    }
+
+    [Fact]
     public async Task Unless_told_otherwise_a_connection_sends_what_waits_and_closes()
     {
         await using TestServer server = new();
@@ -82,6 +108,46 @@ public sealed class ShutdownTests
         }
 
         Assert.Contains("6 connections", Assert.Single(server.Log.Entries, static entry => entry.Id == 107).Text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(-1_000)]
+    [InlineData(-2)]
+    public async Task A_time_below_zero_is_an_error_that_names_it_and_nothing_stops(int milliseconds)
+    {
+        await using TestServer server = new();
+        TimeSpan time = TimeSpan.FromMilliseconds(milliseconds);
+        ConnectionScript script = ConnectionScript.Echo();
+        (Peer peer, ScriptedConnection _) = await TestServer.OpenAsync(await server.ListenAsync(script), script);
+        using Peer _ = peer;
+
+        ArgumentOutOfRangeException refused = Assert.Throws<ArgumentOutOfRangeException>(() => server.NetPoll.ShutdownAsync(time).IsCompleted);
+
+        Assert.Equal(time, refused.ActualValue);
+        Assert.Single(server.NetPoll.Listeners);
+        await peer.SendAsync("hello");
+        Assert.Equal("hello", await peer.ReceiveTextAsync(5));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_time_longer_than_any_timer_s_is_as_good_as_for_ever(bool isOfOnePoller)
+    {
+        await using TestServer server = new();
+        ConnectionScript script = new() { Shutdown = static self => self.Send("told"u8) };
+        (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(await server.ListenAsync(script), script);
+        using Peer _ = peer;
+
+        Task ended = isOfOnePoller
+            ? server.Ask<PollerDrained>(server.NetPoll.Pollers[0], new DrainPoller(TimeSpan.MaxValue))
+            : server.NetPoll.ShutdownAsync(TimeSpan.MaxValue);
+        Assert.Equal("told", await peer.ReceiveTextAsync(4));
+        Assert.False(ended.IsCompleted);
+        peer.CloseWrite();
+        await ended.Soon();
+
+        Assert.Equal(CloseReason.Peer, (await connection.WhenClosed).Reason);
     }
 
     [Fact]

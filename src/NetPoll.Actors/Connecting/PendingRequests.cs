@@ -197,7 +197,7 @@ public sealed class PendingRequests<TKey, TReply>
             if (Timeout != System.Threading.Timeout.InfiniteTimeSpan)
             {
                 _home = home;
-                home.Poller.Wheel.Arm(this, home.Poller.Clock.Nanoseconds + (Timeout.Ticks * 100));
+                home.Poller.Wheel.Arm(this, home.Poller.Clock.Nanoseconds + PollerClock.InNanoseconds(Timeout));
             }
         }
 

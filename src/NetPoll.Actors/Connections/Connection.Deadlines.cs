@@ -30,7 +30,7 @@ internal partial class Connection
             {
                 ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(timeout, TimeSpan.Zero);
                 IdleReminder idle = Cold.Idle ??= new IdleReminder(this);
-                idle.Timeout = (long)Math.Min(timeout.Ticks * 100.0, long.MaxValue / 4);
+                idle.Timeout = PollerClock.InNanoseconds(timeout);
                 RestartIdle(home, idle);
             }
             else if (_cold?.Idle is { } idle)
@@ -198,7 +198,7 @@ internal partial class Connection
         }
 
         closing.Linger = new Reminder(this, ConnectionSignals.LingerPassed);
-        home.Poller.Wheel.Arm(closing.Linger, home.Poller.Now + (_owner.ConnectionOptions.LingerTimeout.Ticks * 100));
+        home.Poller.Wheel.Arm(closing.Linger, home.Poller.Now + PollerClock.InNanoseconds(_owner.ConnectionOptions.LingerTimeout));
     }
 
     private void CancelTimers(ActorPoller home)

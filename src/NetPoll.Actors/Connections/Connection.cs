@@ -293,7 +293,7 @@ internal partial class Connection : PollerMailbox, IPollWaiter
             Alarm alarm = new(this, static connection => connection.EndWhileBusy());
             closing.Linger = alarm;
             TimeSpan time = closing.IsPeerDone ? TimeSpan.Zero : _owner.ConnectionOptions.LingerTimeout;
-            home.Poller.Wheel.Arm(alarm, home.Poller.Now + (time.Ticks * 100));
+            home.Poller.Wheel.Arm(alarm, home.Poller.Now + PollerClock.InNanoseconds(time));
         }
     }
 

@@ -17,7 +17,7 @@ internal sealed class HeartbeatTimer : DeadlineNode, IPollWaiter
     {
         _connection = connection;
         Heartbeat = heartbeat;
-        _interval = (long)Math.Min(heartbeat.Interval.Ticks * 100.0, long.MaxValue / 4);
+        _interval = PollerClock.InNanoseconds(heartbeat.Interval);
         _beatAt = now;
         _answeredAt = now;
     }

@@ -113,5 +113,5 @@ internal sealed class PhaseTimer : DeadlineNode, IPollWaiter
     private static long NeverAs0(long due) => due == 0 ? long.MaxValue : due;
 
     private static long After(long start, TimeSpan? time) =>
-        time is { } span ? start + (long)Math.Min(span.Ticks * 100.0, long.MaxValue / 4) : 0;
+        time is { } span ? start + PollerClock.InNanoseconds(span) : 0;
 }

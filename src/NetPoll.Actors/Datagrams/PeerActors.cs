@@ -55,7 +55,7 @@ internal sealed class PeerActors : DatagramActor, ISupervisorStrategy
             return;
         }
 
-        long deadline = Port.Home.Poller.Now - Nanoseconds(timeout);
+        long deadline = Port.Home.Poller.Now - PollerClock.InNanoseconds(timeout);
         while (_peers.Idlest is { } idlest && idlest.HeardAt <= deadline)
         {
             StopPeer(idlest);
@@ -109,8 +109,6 @@ internal sealed class PeerActors : DatagramActor, ISupervisorStrategy
             Context.Send(found.Pid, new DatagramFailed(Context.Self, peer, reason));
         }
     }
-
-    private static long Nanoseconds(TimeSpan time) => (long)Math.Min(time.Ticks * 100.0, long.MaxValue / 4);
 
     private Peer? Open(DatagramAddress address)
     {
@@ -179,7 +177,7 @@ internal sealed class PeerActors : DatagramActor, ISupervisorStrategy
         if (!_isReminded && Port.Options.PeerIdleTimeout is { } timeout && _peers.Idlest is { } idlest)
         {
             _isReminded = true;
-            Port.RemindAt(idlest.HeardAt + Nanoseconds(timeout));
+            Port.RemindAt(idlest.HeardAt + PollerClock.InNanoseconds(timeout));
         }
     }
 }

@@ -95,6 +95,9 @@ internal sealed class ActorPoller : IPollerWork
     /// <summary>Whether it takes no new connections, for good. Any thread.</summary>
     internal bool IsDraining => Volatile.Read(ref _isDraining);
 
+    /// <summary>The time as a timer takes it: longer than its 49 days is as good as for ever.</summary>
+    internal static TimeSpan ForTimer(TimeSpan time) => time.TotalMilliseconds < uint.MaxValue ? time : Timeout.InfiniteTimeSpan;
+
     /// <summary>
     /// Stops accepting here, tells every connection (<c>OnShutdown</c>), waits until all have ended or the time is over, and resets the rest.
     /// On the poller, and so does what follows its awaits. May be called again while it runs: the shortest time counts.
@@ -115,7 +118,7 @@ internal sealed class ActorPoller : IPollerWork
 
         try
         {
-            await WhenEmptyAsync().WaitAsync(time, Poller.TimeProvider);
+            await WhenEmptyAsync().WaitAsync(ForTimer(time), Poller.TimeProvider);
         }
         catch (TimeoutException)
         {

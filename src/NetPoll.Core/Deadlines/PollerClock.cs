@@ -36,6 +36,9 @@ internal readonly struct PollerClock
         }
     }
 
+    /// <summary>A time in nanoseconds. One beyond the clock's range never ends, and can still be added to a moment.</summary>
+    internal static long InNanoseconds(TimeSpan time) => (long)Math.Min(time.Ticks * 100.0, long.MaxValue / 4);
+
     /// <summary>What a moment of this clock has to be moved by to be the same one on another clock of the same provider, in nanoseconds.</summary>
     internal long ShiftTo(in PollerClock other)
     {

@@ -67,6 +67,22 @@ public sealed class PendingRequestsTests : IAsyncDisposable
         Assert.Equal(["1 late"], client.Unasked);
     }
 
+    [Fact]
+    public async Task The_longest_time_is_as_good_as_for_ever()
+    {
+        (Client client, ScriptedConnection server) = await ConnectAsync();
+        Task<string> patient = client.AskAsync("a", TimeSpan.MaxValue);
+        Task<object> asked = _server.Ask<object>(client.Pid, new Ask("b", TimeSpan.MaxValue));
+        Assert.Equal(2, await client.CountAsync());
+
+        _time.Advance(TimeSpan.FromDays(1));
+        Assert.Equal(2, await client.CountAsync());
+        await server.Do(static self => self.Send("1 late\n2 as well\n"u8));
+
+        Assert.Equal("late", await patient.Soon());
+        Assert.Equal("as well", await asked);
+    }
+
     [Theory]
     [InlineData(false, ConnectionScheduling.Poller)]
     [InlineData(true, ConnectionScheduling.Poller)]

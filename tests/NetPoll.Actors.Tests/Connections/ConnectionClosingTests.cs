@@ -1,5 +1,7 @@
 using System.Net.Sockets;
+using Microsoft.Extensions.Time.Testing;
 using NetPoll.Actors.Tests.Support;
+using NetPoll.Core;
 using NetPoll.Tests;
 using Proto;
 
@@ -103,6 +105,39 @@ public sealed class ConnectionClosingTests : IAsyncDisposable
         (Peer peer, ScriptedConnection connection) = await OpenAsync(script, new ConnectionOptions { LingerTimeout = TimeSpan.FromMilliseconds(50) });
         using Peer _ = peer;
 
+        Assert.Equal(CloseReason.Local, (await connection.WhenClosed).Reason);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_longest_linger_time_is_as_good_as_for_ever(bool awaits)
+    {
+        FakeTimeProvider time = new();
+        await using TestServer server = new(options: new PollerOptions { TimeProvider = time });
+        ConnectionScript script = new();
+        Listener listener = await server.ListenAsync(script, new ConnectionOptions { LingerTimeout = TimeSpan.MaxValue });
+        (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(listener, script);
+        using Peer _ = peer;
+        TaskCompletionSource gate = new();
+        string socket = peer.ServerSocketName()!;
+        Task handler = connection.Do(self =>
+        {
+            self.Close();
+            return awaits ? gate.Task : Task.CompletedTask;
+        });
+        Assert.Empty(await peer.ReceiveToEndAsync());
+
+        time.Advance(TimeSpan.FromDays(1));
+        for (int turn = 0; turn < 3; turn++)
+        {
+            await server.OnPoller(static () => true);
+        }
+
+        Assert.True(Descriptors.Has(socket));
+        gate.SetResult();
+        await handler;
+        peer.CloseWrite();
         Assert.Equal(CloseReason.Local, (await connection.WhenClosed).Reason);
     }
 
@@ -370,6 +405,43 @@ public sealed class ConnectionClosingTests : IAsyncDisposable
         Assert.Equal(TerminatedReason.Stopped, why);
         Assert.Null(_server.Find(connection.Pid));
         Assert.Empty(_server.DeadLetters);
+    }
+
+    [Theory]
+    [InlineData("close")]
+    [InlineData("abort")]
+    [InlineData("peer")]
+    [InlineData("reset")]
+    [InlineData("throw")]
+    [InlineData("stop")]
+    [InlineData("shutdown")]
+    public async Task When_the_end_is_told_the_descriptor_is_gone_and_the_PID_is_still_there(string way)
+    {
+        TaskCompletionSource<(bool HasDescriptor, bool HasPid)> told = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        string socket = string.Empty;
+        ConnectionScript script = new()
+        {
+            Received = static (_, _) => throw new InvalidOperationException("on purpose"),
+            Closed = self => told.TrySetResult((Descriptors.Has(socket), _server.Find(self.Pid) is not null)),
+        };
+        (Peer peer, ScriptedConnection connection) = await OpenAsync(script, new ConnectionOptions { LingerTimeout = TimeSpan.Zero });
+        using Peer _ = peer;
+        socket = peer.ServerSocketName() ?? throw new InvalidOperationException("The server's socket is not in the system's table.");
+
+        Task ending = way switch
+        {
+            "close" => connection.Do(static self => self.Close()),
+            "abort" => connection.Do(static self => self.Abort()),
+            "peer" => Task.Run(peer.CloseWrite),
+            "reset" => Task.Run(peer.Reset),
+            "throw" => peer.SendAsync("x"),
+            "stop" => _server.System.Root.StopAsync(connection.Pid),
+            _ => _server.NetPoll.ShutdownAsync(TimeSpan.FromSeconds(30)),
+        };
+
+        Assert.Equal((false, true), await told.Task.Soon());
+        await ending.Soon();
+        await Eventually.True("the PID is gone", () => _server.Find(connection.Pid) is null);
     }
 
     [Fact]

@@ -69,6 +69,9 @@ public sealed class ConnectionMessageTests : IAsyncDisposable
         Assert.Empty(connection.ReceivedBytes);
         Assert.DoesNotContain("next", connection.Events);
 
+        // Not even read: only the neighbour's have left the socket, and TCP holds the peer back.
+        Assert.Equal(5, _server.Homes[0].Traffic.BytesReceived);
+
         gate.SetResult();
         await Eventually.Equal("bytes", 5, () => connection.ReceivedBytes.Length);
         await Eventually.True("the next message is taken", () => connection.Events.Contains("next"));

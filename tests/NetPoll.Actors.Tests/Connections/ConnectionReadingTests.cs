@@ -313,6 +313,33 @@ public sealed class ConnectionReadingTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Nothing_of_the_pool_is_held_by_a_connection_that_has_taken_what_came()
+    {
+        ConnectionScript script = Frames(1000);
+        Listener listener = await _server.ListenAsync(script);
+        (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(listener, script);
+        using Peer _ = peer;
+        using PoolLog pool = await _server.OnPoller(static () => new PoolLog());
+
+        // One that comes whole, one in two pieces, and one of which a part comes with the one before it.
+        byte[] bytes = Pattern(4000);
+        int sent = 0;
+        foreach (int piece in new[] { 1000, 400, 600, 1500, 500 })
+        {
+            await peer.SendAsync(bytes.AsMemory(sent, piece));
+            sent += piece;
+            long expected = sent;
+            await Eventually.Equal("bytes that were read", expected, () => _server.Homes[0].Traffic.BytesReceived);
+        }
+
+        await Eventually.Equal("bytes of whole frames", sent, () => connection.ReceivedBytes.Length);
+        await connection.Do(static _ => { });
+        Assert.True(bytes.AsSpan().SequenceEqual(connection.ReceivedBytes));
+        Assert.NotEmpty(pool.Rented);
+        Assert.Equal(pool.Rented.Order(), pool.Returned.Order());
+    }
+
+    [Fact]
     public async Task Many_connections_echo_at_once()
     {
         ConnectionScript script = ConnectionScript.Echo();

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using Microsoft.Extensions.Time.Testing;
 using NetPoll.Actors.Tests.Support;
 using NetPoll.Tests;
 using Proto;
@@ -73,6 +74,10 @@ public sealed class HandledConnectionTests : IAsyncDisposable
         Send(connection, new Write(">"u8.ToArray()));
 
         Assert.Equal("<onetwo>", await peer.ReceiveTextAsync(8));
+        WriteAcknowledged answer = await _server.Ask<WriteAcknowledged>(
+            connection, new WriteBatch(["three"u8.ToArray(), "four"u8.ToArray()], Acknowledge.Sent, Token: 3));
+        Assert.Equal(new WriteAcknowledged(connection, 3, Succeeded: true), answer);
+        Assert.Equal("threefour", await peer.ReceiveTextAsync(9));
     }
 
     [Fact]
@@ -152,13 +157,21 @@ public sealed class HandledConnectionTests : IAsyncDisposable
     [Fact]
     public async Task An_abort_resets_and_counts_what_was_lost()
     {
-        (Peer peer, PID connection) = await OpenAsync();
+        const int Size = 20_000_000;
+        (Peer peer, PID connection) = await OpenAsync(receiveBuffer: 8 * 1024);
         using Peer _ = peer;
+        await peer.SendAsync("go");
+        Assert.Equal("go"u8.ToArray(), await _handler.NextBytes(2));
 
+        Send(connection, new Write(new byte[Size]));
+        WritesSuspended suspended = await _handler.Next<WritesSuspended>();
         Send(connection, Abort.Instance);
+        ConnectionClosed closed = await _handler.Next<ConnectionClosed>();
 
         await peer.ExpectResetAsync();
-        Assert.Equal(CloseReason.Aborted, (await _handler.Next<ConnectionClosed>()).Reason);
+        Assert.Equal((CloseReason.Aborted, null, 2L), (closed.Reason, closed.Exception, closed.BytesReceived));
+        Assert.InRange(closed.BytesUnsent, 1, suspended.OutputBytes);
+        Assert.Equal(Size, closed.BytesSent + closed.BytesUnsent);
     }
 
     [Fact]
@@ -264,6 +277,38 @@ public sealed class HandledConnectionTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_peer_that_takes_nothing_for_the_write_timeout_is_told_of_and_the_handler_decides()
+    {
+        FakeTimeProvider time = new();
+        await using TestServer server = new(options: new Core.PollerOptions { TimeProvider = time });
+        _handler.Spawn(server.System);
+        ListenerOptions options = new() { Connections = { MaxOutputBytes = 32 * 1024 * 1024, WriteTimeout = TimeSpan.FromSeconds(10) } };
+        Listener listener = await server.NetPoll.ListenAsync("handled", AnyPort, _handler.Pid, options).Soon();
+        using Peer peer = await Peer.ConnectAsync(listener.EndPoint, receiveBuffer: 8 * 1024);
+        PID connection = (await _handler.Next<Connected>()).Connection;
+        byte[] bytes = ConnectionReadingTests.Pattern(20_000_000);
+        server.System.Root.Send(connection, new Write(bytes));
+        await _handler.Next<WritesSuspended>();
+        time.Advance(TimeSpan.FromSeconds(9));
+        await server.OnPoller(static () => true);
+        Assert.Empty(_handler.All.OfType<DeadlineExceeded>());
+
+        // Room that the system finds on the way may count as progress.
+        Task<DeadlineExceeded> told = _handler.Next<DeadlineExceeded>();
+        await Eventually.True("the handler is told", () =>
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            return told.IsCompleted;
+        });
+
+        Assert.Equal((connection, DeadlineKind.Write), ((await told).Connection, (await told).Kind));
+        peer.Widen();
+        byte[] received = await peer.ReceiveAsync(bytes.Length);
+        Assert.True(bytes.AsSpan().SequenceEqual(received));
+        Assert.Empty(_handler.All.OfType<ConnectionClosed>());
+    }
+
+    [Fact]
     public async Task An_idle_time_is_told()
     {
         (Peer peer, PID connection) = await OpenAsync();
@@ -364,6 +409,13 @@ public sealed class HandledConnectionTests : IAsyncDisposable
         ConnectionClosed closed = await _handler.Next<ConnectionClosed>();
         Assert.Equal(CloseReason.Error, closed.Reason);
         Assert.Contains("count", Assert.IsType<ArgumentOutOfRangeException>(closed.Exception).Message, StringComparison.Ordinal);
+
+        // Reported once, with who, to whom, and over what.
+        TestLog.Entry error = Assert.Single(_server.Log.Errors);
+        Assert.Same(closed.Exception, error.Exception);
+        Assert.Contains(connection.Id, error.Text, StringComparison.Ordinal);
+        Assert.Contains($"127.0.0.1:{peer.LocalPort}", error.Text, StringComparison.Ordinal);
+        Assert.Contains(nameof(Demand), error.Text, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -409,6 +461,68 @@ public sealed class HandledConnectionTests : IAsyncDisposable
             IEnumerable<string> own = lines.Where(line => line[0] == (char)('0' + writer)).Select(static line => line[1..]);
             Assert.Equal(Enumerable.Range(0, Each).Select(static number => $"{number:D4}"), own);
         }
+    }
+
+    [Fact]
+    public async Task A_writer_to_a_peer_that_takes_nothing_holds_up_neither_another_writer_nor_its_own_other_connections()
+    {
+        (Peer stuck, PID connection) = await OpenAsync(receiveBuffer: 8 * 1024);
+        using Peer _ = stuck;
+        Listener listener = await _server.ListenAsync(ConnectionScript.Echo());
+        RecordingHandler clerk = new RecordingHandler().Spawn(_server.System);
+        PID elsewhere = await _server.NetPoll.ConnectAsync(listener.EndPoint, clerk.Pid).Soon();
+        await clerk.Next<Connected>();
+        byte[] large = ConnectionReadingTests.Pattern(20_000_000);
+
+        // One waits until the peer has taken all that it sent; the other goes on, and so does the first with another peer.
+        Task<WriteAcknowledged> sent = _server.Ask<WriteAcknowledged>(connection, new Write(large, Acknowledge.Sent, Token: "one"));
+        for (int number = 0; number < 100; number++)
+        {
+            WriteAcknowledged queued = await _server.Ask<WriteAcknowledged>(
+                connection, new Write(Encoding.ASCII.GetBytes($"{number:D3}\n"), Acknowledge.Queued, Token: number));
+            Assert.Equal(new WriteAcknowledged(connection, number, Succeeded: true), queued);
+        }
+
+        _server.System.Root.Send(elsewhere, new Write("hello"u8.ToArray()));
+        Assert.Equal("hello"u8.ToArray(), await clerk.NextBytes(5));
+        Assert.False(sent.IsCompleted);
+
+        stuck.Widen();
+        byte[] received = await stuck.ReceiveAsync(large.Length);
+        Assert.True(large.AsSpan().SequenceEqual(received));
+        Assert.Equal(string.Concat(Enumerable.Range(0, 100).Select(static number => $"{number:D3}\n")), await stuck.ReceiveTextAsync(400));
+        Assert.Equal(new WriteAcknowledged(connection, "one", Succeeded: true), await sent);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_handler_may_be_an_actor_that_passes_everything_on(bool isOnPoller)
+    {
+        RecordingHandler worker = new RecordingHandler().Spawn(_server.System);
+        Props props = Props.FromFunc(context =>
+        {
+            if (context.Message is Connected or Received or PeerClosed or ConnectionClosed)
+            {
+                context.Forward(worker.Pid);
+            }
+
+            return Task.CompletedTask;
+        });
+        PID front = _server.System.Root.Spawn(isOnPoller ? props.OnPoller(PollerChoice.At(0)) : props);
+        Listener listener = await _server.NetPoll.ListenAsync("front", AnyPort, front).Soon();
+        using Peer peer = await Peer.ConnectAsync(listener.EndPoint);
+        PID connection = (await worker.Next<Connected>()).Connection;
+
+        await peer.SendAsync("hello");
+        Assert.Equal("hello"u8.ToArray(), await worker.NextBytes(5));
+        Send(connection, new Write("world"u8.ToArray()));
+        Assert.Equal("world", await peer.ReceiveTextAsync(5));
+        peer.CloseWrite();
+        await worker.Next<PeerClosed>();
+        Send(connection, Close.Instance);
+
+        Assert.Equal((connection, CloseReason.Local), ((await worker.Next<ConnectionClosed>()) is var closed ? (closed.Connection, closed.Reason) : default));
     }
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();

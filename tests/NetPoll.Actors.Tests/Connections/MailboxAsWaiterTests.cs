@@ -108,7 +108,9 @@ public sealed class MailboxAsWaiterTests : IAsyncDisposable
         await RestAsync();
 
         Assert.Equal(20, order.Count(static entry => entry == "read"));
-        Assert.InRange(order.IndexOf("other"), 1, 19);
+
+        // A read fills the scratch of 64 KiB: its bytes end the turn, long before the number of its reads would.
+        Assert.InRange(order.IndexOf("other"), 1, 8);
         Assert.False(connection.HasClosed);
     }
 
@@ -129,8 +131,8 @@ public sealed class MailboxAsWaiterTests : IAsyncDisposable
         await OpenAsync();
         for (int read = 0; read < 40; read++)
         {
-            // Never short: the socket may hold more.
-            _socket.ThenReads(buffer => IoResult.Bytes(Math.Min(buffer.Length, 16 * 1024)));
+            // Never short: the socket may hold more. All of them together stay below the bytes of a turn.
+            _socket.ThenReads(buffer => IoResult.Bytes(Math.Min(buffer.Length, 1024)));
         }
 
         _platform.Backend.Inject(_socket, PollEventFlags.Read | PollEventFlags.ReadHangup);

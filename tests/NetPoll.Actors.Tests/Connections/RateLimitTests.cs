@@ -251,6 +251,54 @@ public sealed class RateLimitTests : IAsyncDisposable
         pairs.ForEach(static pair => pair.Peer.Dispose());
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_limit_holds_for_connections_of_several_pollers_together(bool inbound)
+    {
+        const int Connections = 4;
+        await using TestServer server = new(pollers: 2, new PollerOptions { TimeProvider = _time, Placement = PollerPlacement.LeastLoaded });
+        SharedRateLimit shared = new(new RateLimit { BytesPerSecond = 10_000, BytesBurst = 10_000 }, _time);
+        RateLimits limits = inbound ? new RateLimits { SharedInbound = shared } : new RateLimits { SharedOutbound = shared };
+        ConnectionScript script = new();
+        Listener listener = await server.ListenAsync(script, new ConnectionOptions { RateLimits = limits, OutputHighWatermark = 1 << 20 });
+        List<(Peer Peer, ScriptedConnection Connection)> pairs = [];
+        for (int number = 0; number < Connections; number++)
+        {
+            (Peer Peer, ScriptedConnection Connection) pair = await TestServer.OpenAsync(listener, script);
+            pairs.Add(pair);
+            await (inbound ? pair.Peer.SendAsync(new byte[60_000]) : pair.Connection.Do(static self => self.Send(new byte[60_000])));
+        }
+
+        Assert.Equal([0, 0, 1, 1], pairs.Select(static pair => pair.Connection.Poller.Index).Order());
+        await SettleBothAsync();
+        for (int step = 0; step < 100; step++)
+        {
+            _time.Advance(0.1 * Second);
+            await SettleBothAsync();
+        }
+
+        // A burst, and 10 s at the rate; a turn of each at most beyond it.
+        long[] moved = [.. await Task.WhenAll(pairs.Select(pair => server.OnPoller(
+            () =>
+            {
+                Actors.Connections.Connection found = server.Find(pair.Connection.Pid)!;
+                return inbound ? found.BytesReceived : found.BytesSent;
+            },
+            pair.Connection.Poller.Index)))];
+        Assert.InRange(moved.Sum(), 105_000, 110_000 + (Connections * 1000));
+        Assert.All(moved, static each => Assert.NotEqual(0, each));
+        pairs.ForEach(static pair => pair.Peer.Dispose());
+
+        async Task SettleBothAsync()
+        {
+            for (int turn = 0; turn < 6; turn++)
+            {
+                await server.OnPoller(static () => true, turn % 2);
+            }
+        }
+    }
+
     [Fact]
     public async Task A_limit_that_is_changed_or_lifted_lets_what_it_held_back_go_on()
     {

@@ -43,6 +43,9 @@ public sealed class ThreadPoolSchedulingTests : IAsyncDisposable
 
         Assert.Equal("first"u8, connection.ReceivedBytes);
         Assert.Equal(0, peer.Socket.Available);
+
+        // Not even read: only the first piece and the neighbour's have left their sockets.
+        Assert.Equal(5 + (20 * 5), _server.Homes[0].Traffic.BytesReceived);
         gate.Set();
         Assert.Equal("firstsecond", await peer.ReceiveTextAsync(11));
     }

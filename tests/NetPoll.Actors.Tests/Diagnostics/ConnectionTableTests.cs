@@ -166,6 +166,87 @@ public sealed class ConnectionTableTests : IAsyncDisposable
         Assert.Equal(2, any.Connections.Count);
     }
 
+    /// <summary>Every order but none.</summary>
+    public static TheoryData<ConnectionOrder> Orders => [.. Enum.GetValues<ConnectionOrder>().Where(static order => order != ConnectionOrder.None)];
+
+    [Theory]
+    [MemberData(nameof(Orders))]
+    public async Task By_every_order_those_that_have_most_come_first(ConnectionOrder order)
+    {
+        const int Unsent = 8 * 1024 * 1024;
+        int[] amounts = [2, 4, 1, 3];
+        TaskCompletionSource gate = new();
+        ConnectionScript script = new() { Message = (_, message) => message is "wait" ? gate.Task : Task.CompletedTask };
+        Listener listener = await _server.ListenAsync(script, new ConnectionOptions { MaxOutputBytes = 64 * 1024 * 1024, WriteTimeout = Timeout.InfiniteTimeSpan });
+        List<(Peer Peer, ScriptedConnection Connection)> all = [];
+        foreach (int amount in amounts)
+        {
+            (Peer peer, ScriptedConnection connection) = await OpenAsync(listener, script, receiveBuffer: 8 * 1024);
+            all.Add((peer, connection));
+
+            // Who has most messages has fewest bytes, and the other way round.
+            int[] sizes = order is ConnectionOrder.BytesReceived or ConnectionOrder.BytesSent
+                ? [.. Enumerable.Repeat(amount * 60 / (5 - amount), 5 - amount)]
+                : [.. Enumerable.Repeat(144 / (amount * amount), amount)];
+            switch (order)
+            {
+                case ConnectionOrder.OutputBytes:
+                    await connection.Do(self => self.Send(new byte[Unsent * (1 + amount)]));
+                    break;
+                case ConnectionOrder.BytesReceived:
+                case ConnectionOrder.MessagesReceived:
+                    foreach (int size in sizes)
+                    {
+                        await ReceiveAsync(peer, connection, size);
+                    }
+
+                    break;
+                case ConnectionOrder.BytesSent:
+                case ConnectionOrder.MessagesSent:
+                    await connection.Do(self => Array.ForEach(sizes, size => self.Send(new byte[size])));
+                    break;
+                case ConnectionOrder.QueuedMessages:
+                    _server.System.Root.Send(connection.Pid, "wait");
+                    await Eventually.True("the handler awaits", () => connection.Events.Contains("wait"));
+                    for (int message = 1; message <= amount; message++)
+                    {
+                        _server.System.Root.Send(connection.Pid, "queued");
+                    }
+
+                    break;
+            }
+        }
+
+        // The one that has waited longest is the first here.
+        foreach (int index in Enumerable.Range(0, amounts.Length).OrderByDescending(index => amounts[index]))
+        {
+            switch (order)
+            {
+                case ConnectionOrder.OldestUnsent:
+                    await all[index].Connection.Do(static self => self.Send(new byte[Unsent]));
+                    break;
+                case ConnectionOrder.IdleFor:
+                    await ReceiveAsync(all[index].Peer, all[index].Connection, 1);
+                    break;
+            }
+
+            _time.Advance(Second);
+        }
+
+        ConnectionTable table = await AskAsync(new GetConnections { OrderBy = order, Limit = 3 });
+        gate.SetResult();
+
+        Assert.Equal([all[1].Connection.Pid, all[3].Connection.Pid, all[0].Connection.Pid], table.Connections.Select(static row => row.Pid));
+        Assert.Equal((4, 4), (table.Matched, table.Total));
+
+        async Task ReceiveAsync(Peer peer, ScriptedConnection connection, int count)
+        {
+            int expected = connection.ReceivedBytes.Length + count;
+            await peer.SendAsync(new byte[count]);
+            await Eventually.Equal("bytes", expected, () => connection.ReceivedBytes.Length);
+        }
+    }
+
     [Fact]
     public async Task A_poller_answers_for_its_own_connections()
     {

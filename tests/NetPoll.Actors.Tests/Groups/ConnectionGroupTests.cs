@@ -292,7 +292,8 @@ public sealed class ConnectionGroupTests : IAsyncDisposable
                 long joinedAt;
                 lock (publisher)
                 {
-                    joinedAt = number;
+                    joinedAt = group.Sequence;
+                    Assert.Equal(number, joinedAt);
                     SharedPayload welcome = Frame(-joinedAt);
                     payloads.Add(welcome);
                     group.Join(connection.Pid, welcome);

@@ -171,6 +171,35 @@ public sealed class AdmissionTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_network_may_have_so_many_open_and_exempt_ones_as_many_as_they_like()
+    {
+        ConnectionScript script = new() { Connected = static self => self.Send("in"u8) };
+        Listener listener = await _server.ListenAsync(script, new ListenerOptions
+        {
+            AddressLimits = { new AddressLimit { MaxConcurrent = 2 }, new AddressLimit { IPv4PrefixLength = 24, MaxConcurrent = 3 } },
+            ExemptNetworks = { IPNetwork.Parse("127.0.0.64/26") },
+            Farewell = Full,
+        });
+        List<Peer> peers = [await Served(listener, Second), await Served(listener, Second), await Served(listener, Third)];
+
+        // Neither has its own two, but their network has its three. Another network is another matter, and so are those that are exempt.
+        using Peer refused = await Peer.ConnectAsync(listener.EndPoint, from: Third);
+        Assert.Equal("NetworkConcurrency"u8.ToArray(), await refused.ReceiveToEndAsync());
+        peers.Add(await Served(listener, IPAddress.Parse("127.0.1.3")));
+        for (int number = 0; number < 5; number++)
+        {
+            peers.Add(await Served(listener, IPAddress.Parse("127.0.0.70")));
+        }
+
+        ScriptedConnection leaving = await script.ConnectionOf(peers[0]);
+        peers[0].Dispose();
+        await leaving.WhenClosed;
+        peers.Add(await Served(listener, Third));
+        Assert.Equal((10, 9, 1), await FiguresOf(listener, RefusalReason.NetworkConcurrency));
+        peers.ForEach(static peer => peer.Dispose());
+    }
+
+    [Fact]
     public async Task A_network_may_come_so_often_and_exempt_ones_as_often_as_they_like()
     {
         FakeTimeProvider time = new();

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
@@ -353,6 +354,27 @@ public sealed class ListenerTests : IAsyncDisposable
         Assert.Equal("hello"u8.ToArray(), echo);
         later.Dispose();
         Assert.True((await _server.Statistics(listener)).Refused[RefusalReason.OutOfDescriptors] >= 1);
+    }
+
+    [Fact]
+    public async Task It_accepts_in_batches_and_who_was_accepted_has_a_turn_between_them()
+    {
+        const int Waiting = 500;
+        ScriptedPlatform platform = new();
+        for (int number = 0; number < Waiting; number++)
+        {
+            platform.Listener.ThenAccepts(new ScriptedSocket());
+        }
+
+        await using TestServer server = new(options: new PollerOptions { Platform = platform });
+        ConcurrentQueue<int> acceptedBefore = new();
+        await server.ListenAsync(new ConnectionScript { Connected = _ => acceptedBefore.Enqueue(platform.Listener.AcceptCalls) });
+        await Eventually.Equal("connections", Waiting, () => acceptedBefore.Count);
+
+        // Several at once, and not all before the first can do anything.
+        int[] batches = [.. acceptedBefore.Distinct()];
+        Assert.InRange(batches[0], 2, Waiting / 2);
+        Assert.InRange(batches.Length, 2, Waiting / 2);
     }
 
     [Fact]

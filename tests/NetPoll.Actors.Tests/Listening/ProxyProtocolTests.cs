@@ -141,6 +141,72 @@ public sealed class ProxyProtocolTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Networks_rates_and_exemptions_go_by_the_client_too()
+    {
+        ListenerOptions options = Options();
+        options.AddressLimits.Add(new AddressLimit { IPv4PrefixLength = 24, MaxPerInterval = 2, Interval = TimeSpan.FromMinutes(10) });
+        options.ExemptNetworks.Add(IPNetwork.Parse("198.51.100.0/24"));
+        Listener listener = await _server.ListenAsync(ConnectionScript.Echo(), options);
+        List<Peer> peers = [];
+
+        await ExpectAsync("192.0.2.7", "hello");
+        await ExpectAsync("192.0.2.8", "hello");
+        await ExpectAsync("192.0.2.9", "NetworkRate 192.0.2.9:1009");
+        await ExpectAsync("192.0.3.9", "hello");
+        for (int number = 0; number < 4; number++)
+        {
+            await ExpectAsync("198.51.100.5", "hello");
+        }
+
+        _time.Advance(TimeSpan.FromMinutes(5));
+        await SettleAsync();
+        await ExpectAsync("192.0.2.9", "hello");
+        await ExpectAsync("192.0.2.9", "NetworkRate 192.0.2.9:1009");
+        ListenerStatistics statistics = await _server.Statistics(listener);
+        Assert.Equal((8, 2), (statistics.Accepted, statistics.Refused[RefusalReason.NetworkRate]));
+        peers.ForEach(static peer => peer.Dispose());
+
+        async Task ExpectAsync(string client, string answer)
+        {
+            Peer peer = await SpeakAsync(listener, $"PROXY TCP4 {client} 198.51.100.1 1009 443\r\nhello");
+            peers.Add(peer);
+            Assert.Equal(answer, await peer.ReceiveTextAsync(answer.Length));
+        }
+    }
+
+    [Fact]
+    public async Task Plain_actors_the_live_table_errors_and_the_log_of_refusals_name_the_client()
+    {
+        RecordingHandler handler = new RecordingHandler().Spawn(_server.System);
+        ListenerOptions options = Options();
+        options.MaxConnections = 1;
+        options.AddressLimits.Add(new AddressLimit { MaxConcurrent = 1 });
+        Listener listener = await _server.NetPoll.ListenAsync("proxied", new IPEndPoint(IPAddress.Loopback, 0), handler.Pid, options).Soon();
+        using Peer proxy = await SpeakAsync(listener, "PROXY TCP6 2001:db8::7 ::1 1010 443\r\nhello");
+        IPEndPoint client = IPEndPoint.Parse("[2001:db8::7]:1010");
+
+        Connected connected = await handler.Next<Connected>();
+        await handler.NextBytes(5);
+        ConnectionTable table = await _server.Ask<ConnectionTable>(
+            _server.NetPoll.ConnectionTable, new GetConnections { Where = row => client.Equals(row.RemoteEndPoint) });
+        proxy.Reset();
+        ConnectionClosed closed = await handler.Next<ConnectionClosed>();
+
+        Assert.Equal(client, connected.RemoteEndPoint);
+        Assert.Equal(connected.Connection, Assert.Single(table.Connections).Pid);
+        Assert.Contains("[2001:db8::7]:1010", closed.Exception!.Message, StringComparison.Ordinal);
+
+        options = Options();
+        options.AddressLimits.Add(new AddressLimit { MaxConcurrent = 1 });
+        Listener limited = await _server.ListenAsync(ConnectionScript.Echo(), options);
+        using Peer served = await SpeakAsync(limited, "PROXY TCP6 2001:db8::8 ::1 1011 443\r\nhello");
+        Assert.Equal("hello", await served.ReceiveTextAsync(5));
+        using Peer refused = await SpeakAsync(limited, "PROXY TCP6 2001:db8::9 ::1 1012 443\r\nhello");
+        Assert.Equal("NetworkConcurrency [2001:db8::9]:1012", Encoding.UTF8.GetString(await refused.ReceiveToEndAsync()));
+        Assert.Contains("[2001:db8::9]:1012", Assert.Single(_server.Log.Entries, static entry => entry.Id == 130).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Logs_name_the_client()
     {
         ConnectionScript script = new() { Received = static (_, _) => throw new FormatException("on purpose") };

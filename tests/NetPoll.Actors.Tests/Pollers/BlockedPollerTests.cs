@@ -8,7 +8,7 @@ namespace NetPoll.Actors.Tests.Pollers;
 /// <summary>A handler that blocks its poller's thread is named in the log while it still blocks, by its PID and type.</summary>
 public sealed class BlockedPollerTests : IAsyncDisposable
 {
-    private static readonly string[] Ways = ["Result", "Wait", "Sleep", "lock"];
+    private static readonly string[] Ways = ["Result", "Wait", "GetResult", "Sleep", "lock"];
     private static readonly string[] Places = ["handler", "after an await", "continuation"];
 
     private readonly TestServer _server = new(options: new PollerOptions { StallThreshold = TimeSpan.FromMilliseconds(30) });
@@ -198,6 +198,9 @@ public sealed class BlockedPollerTests : IAsyncDisposable
                     break;
                 case "Wait":
                     _lifted.Task.Wait();
+                    break;
+                case "GetResult":
+                    _lifted.Task.GetAwaiter().GetResult();
                     break;
                 case "Sleep":
                     while (!_lifted.Task.IsCompleted)
