@@ -53,8 +53,9 @@ public abstract partial class ConnectionActor
     /// <summary>Sends what a stream gives, in its place: what is sent later waits behind it.</summary>
     /// <remarks>
     /// Read on the thread pool, so it may block, and no faster than the peer takes it: two pieces of 64 KiB are in memory at most. What others
-    /// send meanwhile, groups too, waits behind it and is bounded as always. A close sends it to its end first. If the task does not succeed,
-    /// the peer has got a part of the stream: as a rule there is nothing left but to abort.
+    /// send meanwhile, groups too, waits behind it and is bounded as always; a stream that gives nothing for long holds it up until
+    /// <paramref name="cancellation"/>. A close sends it to its end first. If the task does not succeed, the peer has got a part of the stream: as a
+    /// rule there is nothing left but to abort.
     /// </remarks>
     /// <param name="stream">The caller's, who leaves it alone until the task has ended, and disposes it.</param>
     /// <param name="length">How many bytes of it, 0 or more; null for all until its end.</param>
