@@ -143,7 +143,8 @@ internal sealed class IrcRoomEvents
             IrcLines.Tags(_capabilities, message.Time, ""));
     }
 
-    private void AddPresence(IrcLines lines, string channel, Presence presence)
+    /// <summary>Not who is away: rooms do not know why, and the capability away-notify, which is not offered, promises that.</summary>
+    private static void AddPresence(IrcLines lines, string channel, Presence presence)
     {
         foreach (Departure departure in presence.Departed)
         {
@@ -160,19 +161,6 @@ internal sealed class IrcRoomEvents
         foreach (string name in presence.Arrived)
         {
             lines.Add($":{IrcLines.Source(name)} JOIN {channel}");
-        }
-
-        if (_capabilities.HasFlag(IrcCapabilities.AwayNotify))
-        {
-            foreach (string name in presence.Away)
-            {
-                lines.Add($":{IrcLines.Source(name)} AWAY :away");
-            }
-
-            foreach (string name in presence.Back)
-            {
-                lines.Add($":{IrcLines.Source(name)} AWAY");
-            }
         }
     }
 
