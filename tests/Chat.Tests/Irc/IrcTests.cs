@@ -262,6 +262,33 @@ public sealed class IrcTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task Who_marks_the_operators_of_a_channel_whenever_they_became_it()
+    {
+        await using ServerProcess server = await Start("--operator", $"root={Chat.Domain.PasswordHash.Create("correct horse")}");
+        using IrcPeer bob = await IrcPeer.InChannel(server.IrcPort, "bob", "#lobby");
+        using IrcPeer ada = await IrcPeer.InChannel(server.IrcPort, "ada", "#lobby");
+
+        await ada.Send("OPER root :correct horse");
+        await ada.Reads(" 381 ");
+        await ada.Send("JOIN #attic");
+        await ada.Reads(" 366 ada #attic ");
+
+        await bob.Send("WHO #lobby");
+        List<string> lobby = await bob.ReadsUpTo(" 315 ");
+        Assert.Equal(
+            [":chat.local 352 bob #lobby ada chat chat.local ada H* :0 ada", ":chat.local 352 bob #lobby bob chat chat.local bob H :0 bob"],
+            lobby.Where(static line => line.Contains(" 352 ", StringComparison.Ordinal)));
+        await bob.Send("WHO #attic");
+        Assert.Equal(":chat.local 352 bob #attic ada chat chat.local ada H* :0 ada", await bob.Reads(" 352 "));
+        await ada.Send("AWAY :at lunch");
+        await ada.Reads(" 306 ");
+        await ada.Send("NICK Countess");
+        await bob.Reads("NICK Countess");
+        await bob.Send("WHO #lobby");
+        Assert.Equal(":chat.local 352 bob #lobby Countess chat chat.local Countess G* :0 Countess", await bob.Reads(" 352 "));
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_nickname_is_registered_with_a_password_and_had_again_with_it_only()
     {
         await using ServerProcess server = await Start();

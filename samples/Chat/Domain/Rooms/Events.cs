@@ -58,6 +58,9 @@ public sealed record RoomMembers(string Room, long Sequence, ulong RequestId, IR
     /// <summary>Those of the members who are away.</summary>
     public IReadOnlyList<string> Away { get; init; } = [];
 
+    /// <summary>Those of the members who are operators.</summary>
+    public IReadOnlyList<string> Operators { get; init; } = [];
+
     /// <summary>What the room is about; null if nobody said.</summary>
     public Topic? Topic { get; init; }
 }

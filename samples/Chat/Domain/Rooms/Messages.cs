@@ -81,6 +81,9 @@ public sealed record Rename(Person Person, string OldName, string Room) : RoomRe
 /// <summary>The person is away, or back. No answer; the others get <see cref="Presence"/>.</summary>
 public sealed record ChangeAway(Person Person, string Room, bool IsAway) : RoomRequest(Person, 0, Room);
 
+/// <summary>The person is an operator now. No answer, and nobody is told.</summary>
+public sealed record Promote(Person Person, string Room) : RoomRequest(Person, 0, Room);
+
 /// <summary>What only operators may do in a room; they need not be in it. Answer: <see cref="Done"/> or <see cref="Refused"/>.</summary>
 /// <param name="Person">The operator.</param>
 /// <param name="RequestId">Comes back in the answer.</param>

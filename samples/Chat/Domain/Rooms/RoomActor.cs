@@ -206,8 +206,20 @@ internal sealed class RoomActor : IActor, IDisposable
                 }
 
                 break;
+            case Promote promote:
+                if (isMember)
+                {
+                    _crowd.Promote(promote.Person.Session);
+                }
+
+                break;
             case Who:
-                var members = new RoomMembers(_room, _log.Sequence, request.RequestId, _crowd.Names) { Away = _crowd.Away, Topic = _topic };
+                var members = new RoomMembers(_room, _log.Sequence, request.RequestId, _crowd.Names)
+                {
+                    Away = _crowd.Away,
+                    Operators = _crowd.Operators,
+                    Topic = _topic,
+                };
                 Answer(context, request.Person, members);
                 break;
             case SetTopic set when isMember || set.Person.IsOperator:

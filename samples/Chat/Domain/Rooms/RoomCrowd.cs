@@ -41,6 +41,9 @@ internal sealed class RoomCrowd : IDisposable
 
     public IReadOnlyList<string> Away => [.. _members.Values.Where(static member => member.IsAway).Select(static member => member.Person.Name)];
 
+    public IReadOnlyList<string> Operators
+        => [.. _members.Values.Where(static member => member.Person.IsOperator).Select(static member => member.Person.Name)];
+
     public bool Contains(PID session) => _members.ContainsKey(session);
 
     public Person? Find(PID session) => _members.TryGetValue(session, out Member? member) ? member.Person : null;
@@ -148,6 +151,12 @@ internal sealed class RoomCrowd : IDisposable
             _audiences.Publish(
                 new Presence(_room, sequence, [], []) { Away = isAway ? names : [], Back = isAway ? [] : names }, except: person);
         }
+    }
+
+    public void Promote(PID session)
+    {
+        Member member = _members[session];
+        member.Person = member.Person with { IsOperator = true };
     }
 
     public void Publish(RoomEvent roomEvent, string about, Person? except)

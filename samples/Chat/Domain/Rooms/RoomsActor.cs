@@ -115,7 +115,7 @@ internal sealed partial class RoomsActor : IActor
 
         Refused? refused = request switch
         {
-            ChangeAway => null,
+            ChangeAway or Promote => null,
 
             // What may be asked without being there.
             Who or Moderate or SetTopic { Person.IsOperator: true } =>

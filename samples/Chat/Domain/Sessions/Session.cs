@@ -229,6 +229,11 @@ public sealed partial class Session
                 break;
             case OperatorGranted granted when !_ended:
                 Person = granted.Person;
+                foreach (string room in _rooms.Keys)
+                {
+                    _chat.Rooms.Tell(new Promote(Person, room));
+                }
+
                 break;
             case Refused refused:
                 Observe(refused);

@@ -84,10 +84,11 @@ internal sealed class IrcRoomEvents
         {
             case IrcQuestion.Who:
                 var away = members.Away.ToHashSet();
+                var operators = members.Operators.ToHashSet();
                 foreach (string member in members.Members)
                 {
-                    string here = away.Contains(member) ? "G" : "H";
-                    lines.Add($":{_server} 352 {name} {channel} {member} chat {_server} {member} {here} :0 {member}");
+                    string flags = (away.Contains(member) ? "G" : "H") + (operators.Contains(member) ? "*" : "");
+                    lines.Add($":{_server} 352 {name} {channel} {member} chat {_server} {member} {flags} :0 {member}");
                 }
 
                 lines.Add($":{_server} 315 {name} {channel} :End of /WHO list");
