@@ -117,10 +117,10 @@ internal sealed partial class RoomsActor : IActor
         {
             ChangeAway or Promote => null,
 
-            // What may be asked without being there.
-            Who or Moderate or SetTopic { Person.IsOperator: true } =>
-                new Refused(request.RequestId, RefusalReason.NoSuchRoom, $"nobody is in a room '{request.Room}'", request.Room),
-            _ => new Refused(request.RequestId, RefusalReason.NotInRoom, $"you are not in room '{request.Room}'", request.Room),
+            // Whoever wants to speak or read on is told the same in every room that they are not in: that they must come first.
+            Say or ReadHistory =>
+                new Refused(request.RequestId, RefusalReason.NotInRoom, $"you are not in room '{request.Room}'", request.Room),
+            _ => new Refused(request.RequestId, RefusalReason.NoSuchRoom, $"nobody is in a room '{request.Room}'", request.Room),
         };
         if (refused is not null)
         {
