@@ -218,7 +218,7 @@ public sealed class IrcTests
         await root.Send("MODE #lobby +q *!*eve@chat");
         Assert.Equal(":admin!admin@chat MODE #lobby +q *!*eve@chat", await root.Read());
         await eve.Send("PRIVMSG #lobby :x");
-        Assert.Equal(":chat.local 404 eve #lobby :you are muted in room 'lobby'", await eve.Read());
+        Assert.Equal(":chat.local 404 eve #lobby :you are muted in room 'lobby'", await eve.Reads(" 404 "));
         await root.Send("MODE #lobby q");
         Assert.Equal(":chat.local 728 admin #lobby q EVE!*@*", await root.Read());
         Assert.Equal(":chat.local 729 admin #lobby q :End of channel mute list", await root.Read());
@@ -228,7 +228,7 @@ public sealed class IrcTests
         Assert.Equal("y", (await bob.Read(static frame => frame.Message is not null)).Message.Text);
         await root.Send("MODE #lobby +b *!~eve@*");
         await root.Reads("MODE #lobby +b");
-        Assert.StartsWith(":admin!admin@chat KICK #lobby eve :", await eve.Read(), StringComparison.Ordinal);
+        Assert.StartsWith(":admin!admin@chat KICK #lobby eve :", await eve.Reads("KICK"), StringComparison.Ordinal);
         await eve.Send("JOIN #lobby");
         Assert.Equal(":chat.local 474 eve #lobby :you are banned from room 'lobby'", await eve.Read());
         await root.Send("MODE #lobby -b eve", "MODE #lobby +b *!*@127.0.0.1");
@@ -261,6 +261,35 @@ public sealed class IrcTests
         Assert.Equal(":admin!admin@chat KICK #lobby eve :admin", await eve.Reads("KICK"));
         await root.Send("KILL eve :spam");
         Assert.Equal("ERROR :Closing link: (eve) [admin ended your connection: spam]", await eve.Reads("ERROR"));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_changed_mode_is_told_to_the_members_of_the_channel_and_one_that_holds_already_is_not()
+    {
+        await using ServerProcess server = await Start("--operator", $"root={Chat.Domain.PasswordHash.Create("correct horse")}");
+        using ChatPeer chat = await ChatPeer.InRoom(server.Port, "chat", "lobby");
+        using IrcPeer bob = await IrcPeer.InChannel(server.IrcPort, "bob", "#lobby");
+        using IrcPeer eve = await IrcPeer.InChannel(server.IrcPort, "eve", "#lobby");
+        using IrcPeer ada = await IrcPeer.InChannel(server.IrcPort, "ada", "#lobby");
+        await ada.Send("OPER root :correct horse");
+        await ada.Reads("MODE ada :+o");
+
+        await ada.Send("MODE #lobby +q *!*eve@chat", "MODE #lobby q eve", "MODE #lobby -q eve", "MODE #lobby +b eve");
+        List<string> heard = await bob.ReadsUpTo("KICK");
+        await ada.Send("MODE #lobby +b *!*@192.0.2.7", "MODE #lobby -b *!*@192.0.2.7", "PRIVMSG #lobby :done");
+
+        Assert.Equal(
+            [
+                ":ada!ada@chat MODE #lobby +q EVE!*@*", ":ada!ada@chat MODE #lobby -q EVE!*@*", ":ada!ada@chat MODE #lobby +b EVE!*@*",
+                ":ada!ada@chat KICK #lobby eve :ada", ":ada!ada@chat MODE #lobby +b *!*@192.0.2.7",
+                ":ada!ada@chat MODE #lobby -b *!*@192.0.2.7", ":ada!ada@chat PRIVMSG #lobby :done",
+            ],
+            heard.Concat(await bob.ReadsUpTo("PRIVMSG")).Where(static line => !line.Contains("JOIN", StringComparison.Ordinal)));
+        await eve.Reads("MODE #lobby +b EVE!*@*");
+        Assert.Equal("done", (await chat.Read(static frame => frame.Message is not null)).Message.Text);
+
+        // Who made the change hears of it once.
+        Assert.Equal(6, (await ada.Ask()).Count(static line => line.Contains("MODE #lobby", StringComparison.Ordinal)));
     }
 
     [Fact(Timeout = Limit)]

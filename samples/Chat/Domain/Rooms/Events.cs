@@ -120,6 +120,15 @@ public sealed record RoomMessage(
 /// <param name="RequestId">For whoever changed it, their request's id; 0 for the others.</param>
 public sealed record TopicChanged(string Room, long Sequence, Topic Topic, ulong RequestId = 0) : RoomEvent(Room, Sequence);
 
+/// <summary>An operator keeps somebody out or silent, or does so no more. Whoever asked for it gets <see cref="Done"/>.</summary>
+/// <param name="Room">Where.</param>
+/// <param name="Sequence">The number of the last message before.</param>
+/// <param name="By">The operator.</param>
+/// <param name="Action">What; not <see cref="ModerationAction.Kick"/>.</param>
+/// <param name="Target">Whom, as <see cref="RoomRestrictions"/> lists them.</param>
+public sealed record RestrictionChanged(string Room, long Sequence, string By, ModerationAction Action, string Target)
+    : RoomEvent(Room, Sequence);
+
 /// <summary>The room is closed and nobody is in it any more.</summary>
 public sealed record RoomClosed(string Room, long Sequence, string Reason) : RoomEvent(Room, Sequence);
 

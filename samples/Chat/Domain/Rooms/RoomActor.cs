@@ -367,17 +367,17 @@ internal sealed class RoomActor : IActor, IDisposable
                 Refuse(context, request, RefusalReason.NoSuchPerson, text);
                 return;
             case ModerationAction.Ban:
-                Restrict(context, RestrictionKind.Ban, key, holds: true);
+                Restrict(context, request, RestrictionKind.Ban, key, holds: true);
                 PutOut(context, key, request);
                 break;
             case ModerationAction.Unban:
-                Restrict(context, RestrictionKind.Ban, key, holds: false);
+                Restrict(context, request, RestrictionKind.Ban, key, holds: false);
                 break;
             case ModerationAction.Mute:
-                Restrict(context, RestrictionKind.Mute, key, holds: true);
+                Restrict(context, request, RestrictionKind.Mute, key, holds: true);
                 break;
             case ModerationAction.Unmute:
-                Restrict(context, RestrictionKind.Mute, key, holds: false);
+                Restrict(context, request, RestrictionKind.Mute, key, holds: false);
                 break;
         }
 
@@ -396,12 +396,14 @@ internal sealed class RoomActor : IActor, IDisposable
         return true;
     }
 
-    private void Restrict(IContext context, RestrictionKind kind, string target, bool holds)
+    private void Restrict(IContext context, Moderate request, RestrictionKind kind, string target, bool holds)
     {
         HashSet<string> targets = kind == RestrictionKind.Ban ? _banned : _muted;
         if (holds ? targets.Add(target) : targets.Remove(target))
         {
             _history.Tell(new SaveRestriction(context.Self, _room, kind, target, holds));
+            var changed = new RestrictionChanged(_room, _log.Sequence, request.Person.Name, request.Action, target);
+            _crowd.Publish(changed, about: request.Person.Name, except: request.Person);
         }
     }
 

@@ -120,8 +120,7 @@ internal sealed partial class IrcConversation
         string channel = IrcLines.Channel(restrictions.Room);
         foreach (string target in isMutes ? restrictions.Muted : restrictions.Banned)
         {
-            string mask = target.Contains('.', StringComparison.Ordinal) || target.Contains(':', StringComparison.Ordinal)
-                ? $"*!*@{target}" : $"{target}!*@*";
+            string mask = IrcLines.Mask(target);
             Numeric(isMutes ? 728 : 367, isMutes ? $"{channel} q {mask}" : $"{channel} {mask}");
         }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Chat.Domain;
 
@@ -33,6 +34,9 @@ internal sealed class IrcRoomEvents
                 break;
             case TopicChanged changed:
                 lines.Add($":{IrcLines.Source(changed.Topic.By)} TOPIC {channel} :{changed.Topic.Text}");
+                break;
+            case RestrictionChanged changed:
+                lines.Add($":{IrcLines.Source(changed.By)} MODE {channel} {Mode(changed.Action)} {IrcLines.Mask(changed.Target)}");
                 break;
         }
 
@@ -164,6 +168,15 @@ internal sealed class IrcRoomEvents
             lines.Add($":{IrcLines.Source(name)} JOIN {channel}");
         }
     }
+
+    private static string Mode(ModerationAction action) => action switch
+    {
+        ModerationAction.Ban => "+b",
+        ModerationAction.Unban => "-b",
+        ModerationAction.Mute => "+q",
+        ModerationAction.Unmute => "-q",
+        _ => throw new UnreachableException($"No mode is changed by {action}."),
+    };
 
     private static string Trailing(string? reason) => reason is null ? "" : $" :{reason}";
 
