@@ -206,6 +206,18 @@ public sealed partial class Session
         return null;
     }
 
+    /// <summary>Asks which of some names somebody has. Answer: <see cref="NamesFound"/>.</summary>
+    public Refused? FindNames(ulong requestId, IReadOnlyList<string> names)
+    {
+        if (Person is null)
+        {
+            return NameFirst(requestId);
+        }
+
+        _chat.People.Tell(new FindNames(Person, requestId, names));
+        return null;
+    }
+
     /// <summary>Takes note of a message from the domain; messages that are not for it are ignored.</summary>
     public void Observe(object message)
     {

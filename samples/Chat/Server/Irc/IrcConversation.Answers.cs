@@ -49,6 +49,9 @@ internal sealed partial class IrcConversation
             case PersonFound found:
                 Answer(found);
                 break;
+            case NamesFound found:
+                Numeric(303, $":{string.Join(' ', found.Names)}");
+                break;
             case PeopleListed listed:
                 foreach (PersonDetails person in listed.People)
                 {
