@@ -85,9 +85,9 @@ internal sealed class RoomActor : IActor, IDisposable
         }
 
         Report(context);
-        foreach ((ChatExit exit, IReadOnlySet<PID> to) in _crowd.TakeTold())
+        foreach ((Round round, IReadOnlySet<PID> to) in _crowd.TakeTold())
         {
-            context.Send(context.Parent!, new ExitTold(context.Self, exit.Session, to));
+            context.Send(context.Parent!, new ChangeTold(context.Self, round.Session, to));
         }
 
         if (_crowd.HasChanges && !_isTimerSet)
@@ -180,24 +180,24 @@ internal sealed class RoomActor : IActor, IDisposable
                 var left = new Left(_room, _log.Sequence, leave.RequestId) { Reason = leave.Reason };
                 Remove(context, leave.Person.Session, left, leave.Reason);
                 break;
-            case TakeOut takeOut:
-                if (isMember)
+            case MakeChange { Change: var change }:
+                if (isMember && change is Rename)
                 {
-                    TakeOut(context, takeOut.Person.Session, farewell: null);
+                    _crowd.Rename(change.Person, _log.Sequence);
+                }
+                else if (isMember)
+                {
+                    TakeOut(context, change.Person.Session, farewell: null);
                 }
 
-                context.Send(context.Parent!, new TakenOut(context.Self, takeOut.Person.Session, isMember));
+                context.Send(context.Parent!, new ChangeMade(context.Self, change.Person.Session, isMember));
                 break;
-            case TellExit tell:
-                _crowd.Depart(new Departure(tell.Person.Name, tell.Reason) { Exit = tell.Exit }, _log.Sequence);
+            case TellChange { Change: Quit quit, Round: var round }:
+                var exit = new ChatExit(quit.IsOwnWish, round);
+                _crowd.Depart(new Departure(quit.Person.Name, quit.Reason) { Exit = exit }, _log.Sequence);
                 break;
-            case Rename rename:
-                if (isMember)
-                {
-                    _crowd.Rename(rename.Person, _log.Sequence);
-                }
-
-                context.Send(rename.Person.Session, new RoomRenamed(_room));
+            case TellChange { Change: Rename rename, Round: var round }:
+                _crowd.TellName(rename.Person, rename.OldName, round, _log.Sequence);
                 break;
             case ChangeAway change:
                 if (isMember)

@@ -31,7 +31,17 @@ internal sealed partial class RoomsActor : IActor
 
     public Task ReceiveAsync(IContext context)
     {
-        switch (context.Message)
+        if (!HoldsUp(context.Message))
+        {
+            Take(context, context.Message);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private void Take(IContext context, object? message)
+    {
+        switch (message)
         {
             case RoomRequest request:
                 Route(context, request);
@@ -48,16 +58,16 @@ internal sealed partial class RoomsActor : IActor
             case AddRooms add:
                 context.Send(add.Asker, add.Answer with { Details = add.Answer.Details with { Rooms = WhereIs(add.Session) } });
                 break;
-            case Quit quit:
-                Begin(context, quit);
+            case PersonChange change:
+                Begin(context, change);
                 break;
             case SessionLost lost:
                 Note(context, lost);
                 break;
-            case TakenOut taken:
-                Note(context, taken);
+            case ChangeMade made:
+                Note(context, made);
                 break;
-            case ExitTold told:
+            case ChangeTold told:
                 Note(context, told);
                 break;
             case AwaitQuit wait:
@@ -67,8 +77,6 @@ internal sealed partial class RoomsActor : IActor
                 Forget(context, terminated.Who);
                 break;
         }
-
-        return Task.CompletedTask;
     }
 
     /// <summary>A room that failed is closed and its members are told so: its state is in doubt, and a new one starts clean.</summary>
@@ -107,12 +115,6 @@ internal sealed partial class RoomsActor : IActor
 
     private static void RefuseAbsent(IContext context, RoomRequest request)
     {
-        if (request is Rename rename)
-        {
-            context.Send(rename.Person.Session, new RoomRenamed(rename.Room));
-            return;
-        }
-
         Refused? refused = request switch
         {
             ChangeAway or Promote => null,
