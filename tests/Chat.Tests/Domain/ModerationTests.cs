@@ -307,7 +307,7 @@ public sealed class ModerationTests
         Refused there = await ada.Log.Hears<Refused>(refused => refused.RequestId == 14);
         Assert.Equal((RefusalReason.AlreadyInRoom, "ada is in room 'lobby' already"), (there.Reason, there.Text));
         Assert.Equal(RefusalReason.NotInRoom, (await bob.Log.Hears<Refused>(refused => refused.RequestId == 15)).Reason);
-        Assert.Equal(RefusalReason.NotInRoom, (await bob.Log.Hears<Refused>(refused => refused.RequestId == 16)).Reason);
+        Assert.Equal(RefusalReason.NoSuchRoom, (await bob.Log.Hears<Refused>(refused => refused.RequestId == 16)).Reason);
     }
 
     private static async Task<TestPerson> Operator(TestChat chat)

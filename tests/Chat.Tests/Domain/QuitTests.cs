@@ -39,7 +39,7 @@ public sealed class QuitTests
         Departure[] exits = Exits(both);
         Assert.All(exits, exit => Assert.Equal(
             ("ada", dies ? "the connection failed" : "good night", !dies), (exit.Name, exit.Reason, exit.Exit!.IsOwnWish)));
-        Assert.Equal([(false, false), (true, true)], exits.Select(exit => (exit.Exit!.IsKnownTo(both.Self), exit.Exit.IsLast)));
+        Assert.Equal([(false, false), (true, true)], exits.Select(exit => (exit.Exit!.Round.IsKnownTo(both.Self), exit.Exit.Round.IsLast)));
         await both.Settled("attic");
         Assert.Equal(2, Exits(both).Length);
     }
@@ -89,10 +89,10 @@ public sealed class QuitTests
 
         await Eventually.Equal("departures told", 2 * People, () => Exits(stayer).Length);
         Assert.InRange(chat.Front.Publishes - before, 2, 200);
-        Assert.Equal(People, Exits(stayer).Count(exit => exit.Exit!.IsKnownTo(stayer.Self)));
+        Assert.Equal(People, Exits(stayer).Count(exit => exit.Exit!.Round.IsKnownTo(stayer.Self)));
 
         // Who has heard it is listed once for all who left together.
-        Assert.InRange(Exits(stayer).SelectMany(static exit => exit.Exit!.Told).Distinct(ReferenceEqualityComparer.Instance).Count(), 1, 100);
+        Assert.InRange(Exits(stayer).SelectMany(static exit => exit.Exit!.Round.Told).Distinct(ReferenceEqualityComparer.Instance).Count(), 1, 100);
     }
 
     [Fact]

@@ -13,7 +13,7 @@ public sealed class GarbageTests
     private static readonly string[] Commands =
     [
         "CAP", "PASS", "NICK", "USER", "JOIN", "PART", "PRIVMSG", "NOTICE", "TOPIC", "NAMES", "LIST", "WHO", "WHOIS", "WHOWAS", "MODE", "KICK",
-        "INVITE", "AWAY", "PING", "PONG", "OPER", "KILL", "DIE", "MOTD", "LUSERS", "VERSION", "TIME", "USERHOST", "TAGMSG", "ERROR", "FOO", "001",
+        "INVITE", "AWAY", "PING", "PONG", "OPER", "KILL", "DIE", "MOTD", "LUSERS", "VERSION", "TIME", "USERHOST", "ISON", "TAGMSG", "ERROR", "FOO", "001",
     ];
 
     private static readonly string[] Words =

@@ -96,7 +96,8 @@ public sealed class IrcTests
             ("PART", " 461 ada PART "),
             ("PART ,", " 461 ada PART "),
             ("PART lobby", " 403 ada lobby "),
-            ("PART #attic", " 442 ada #attic "),
+            ("PART #attic", " 403 ada #attic "),
+            ("PART #lobby", " 442 ada #lobby "),
             ("PRIVMSG", " 411 ada "),
             ("PRIVMSG , :x", " 411 ada "),
             ("PRIVMSG bob", " 412 ada "),
@@ -107,7 +108,8 @@ public sealed class IrcTests
             ("TAGMSG #attic", " 421 ada TAGMSG "),
             ("TOPIC", " 461 ada TOPIC "),
             ("TOPIC attic", " 403 ada attic "),
-            ("TOPIC #attic :x", " 442 ada #attic "),
+            ("TOPIC #attic :x", " 403 ada #attic "),
+            ("TOPIC #lobby :x", " 442 ada #lobby "),
             ("TOPIC #attic", " 403 ada #attic "),
             ("NAMES #attic", " 366 ada #attic "),
             ("NAMES attic", " 366 ada attic "),
@@ -120,7 +122,7 @@ public sealed class IrcTests
             ("WHOIS nobody", " 401 ada nobody "),
             ("WHOIS", " 431 ada "),
             ("INVITE bob #lobby", " 442 ada #lobby "),
-            ("INVITE bob #attic", " 442 ada #attic "),
+            ("INVITE bob #attic", " 403 ada #attic "),
             ("INVITE bob", " 461 ada INVITE "),
             ("INVITE bob lobby", " 403 ada lobby "),
             ("KICK #lobby", " 461 ada KICK "),
@@ -146,6 +148,9 @@ public sealed class IrcTests
             ("KILL bob :x", " 481 ada "),
             ("DIE", " 481 ada "),
             ("USERHOST", " 461 ada USERHOST "),
+            ("ISON", " 461 ada ISON "),
+            ("ISON nobody", " 303 ada :"),
+            ("ISON BOB nobody :ada bob", " 303 ada :bob ada"),
             ("MOTD", " 422 ada "),
             ("CAP FOO", " 410 ada FOO "),
             ("CAP", " 410 ada * "),
@@ -216,7 +221,7 @@ public sealed class IrcTests
         await root.Send("MODE #lobby +q *!*eve@chat");
         Assert.Equal(":admin!admin@chat MODE #lobby +q *!*eve@chat", await root.Read());
         await eve.Send("PRIVMSG #lobby :x");
-        Assert.Equal(":chat.local 404 eve #lobby :you are muted in room 'lobby'", await eve.Read());
+        Assert.Equal(":chat.local 404 eve #lobby :you are muted in room 'lobby'", await eve.Reads(" 404 "));
         await root.Send("MODE #lobby q");
         Assert.Equal(":chat.local 728 admin #lobby q EVE!*@*", await root.Read());
         Assert.Equal(":chat.local 729 admin #lobby q :End of channel mute list", await root.Read());
@@ -226,7 +231,7 @@ public sealed class IrcTests
         Assert.Equal("y", (await bob.Read(static frame => frame.Message is not null)).Message.Text);
         await root.Send("MODE #lobby +b *!~eve@*");
         await root.Reads("MODE #lobby +b");
-        Assert.StartsWith(":admin!admin@chat KICK #lobby eve :", await eve.Read(), StringComparison.Ordinal);
+        Assert.StartsWith(":admin!admin@chat KICK #lobby eve :", await eve.Reads("KICK"), StringComparison.Ordinal);
         await eve.Send("JOIN #lobby");
         Assert.Equal(":chat.local 474 eve #lobby :you are banned from room 'lobby'", await eve.Read());
         await root.Send("MODE #lobby -b eve", "MODE #lobby +b *!*@127.0.0.1");
@@ -259,6 +264,62 @@ public sealed class IrcTests
         Assert.Equal(":admin!admin@chat KICK #lobby eve :admin", await eve.Reads("KICK"));
         await root.Send("KILL eve :spam");
         Assert.Equal("ERROR :Closing link: (eve) [admin ended your connection: spam]", await eve.Reads("ERROR"));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_changed_mode_is_told_to_the_members_of_the_channel_and_one_that_holds_already_is_not()
+    {
+        await using ServerProcess server = await Start("--operator", $"root={Chat.Domain.PasswordHash.Create("correct horse")}");
+        using ChatPeer chat = await ChatPeer.InRoom(server.Port, "chat", "lobby");
+        using IrcPeer bob = await IrcPeer.InChannel(server.IrcPort, "bob", "#lobby");
+        using IrcPeer eve = await IrcPeer.InChannel(server.IrcPort, "eve", "#lobby");
+        using IrcPeer ada = await IrcPeer.InChannel(server.IrcPort, "ada", "#lobby");
+        await ada.Send("OPER root :correct horse");
+        await ada.Reads("MODE ada :+o");
+
+        await ada.Send("MODE #lobby +q *!*eve@chat", "MODE #lobby q eve", "MODE #lobby -q eve", "MODE #lobby +b eve");
+        List<string> heard = await bob.ReadsUpTo("KICK");
+        await ada.Send("MODE #lobby +b *!*@192.0.2.7", "MODE #lobby -b *!*@192.0.2.7", "PRIVMSG #lobby :done");
+
+        Assert.Equal(
+            [
+                ":ada!ada@chat MODE #lobby +q EVE!*@*", ":ada!ada@chat MODE #lobby -q EVE!*@*", ":ada!ada@chat MODE #lobby +b EVE!*@*",
+                ":ada!ada@chat KICK #lobby eve :ada", ":ada!ada@chat MODE #lobby +b *!*@192.0.2.7",
+                ":ada!ada@chat MODE #lobby -b *!*@192.0.2.7", ":ada!ada@chat PRIVMSG #lobby :done",
+            ],
+            heard.Concat(await bob.ReadsUpTo("PRIVMSG")).Where(static line => !line.Contains("JOIN", StringComparison.Ordinal)));
+        await eve.Reads("MODE #lobby +b EVE!*@*");
+        Assert.Equal("done", (await chat.Read(static frame => frame.Message is not null)).Message.Text);
+
+        // Who made the change hears of it once.
+        Assert.Equal(6, (await ada.Ask()).Count(static line => line.Contains("MODE #lobby", StringComparison.Ordinal)));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Who_marks_the_operators_of_a_channel_whenever_they_became_it()
+    {
+        await using ServerProcess server = await Start("--operator", $"root={Chat.Domain.PasswordHash.Create("correct horse")}");
+        using IrcPeer bob = await IrcPeer.InChannel(server.IrcPort, "bob", "#lobby");
+        using IrcPeer ada = await IrcPeer.InChannel(server.IrcPort, "ada", "#lobby");
+
+        await ada.Send("OPER root :correct horse");
+        await ada.Reads(" 381 ");
+        await ada.Send("JOIN #attic");
+        await ada.Reads(" 366 ada #attic ");
+
+        await bob.Send("WHO #lobby");
+        List<string> lobby = await bob.ReadsUpTo(" 315 ");
+        Assert.Equal(
+            [":chat.local 352 bob #lobby ada chat chat.local ada H* :0 ada", ":chat.local 352 bob #lobby bob chat chat.local bob H :0 bob"],
+            lobby.Where(static line => line.Contains(" 352 ", StringComparison.Ordinal)));
+        await bob.Send("WHO #attic");
+        Assert.Equal(":chat.local 352 bob #attic ada chat chat.local ada H* :0 ada", await bob.Reads(" 352 "));
+        await ada.Send("AWAY :at lunch");
+        await ada.Reads(" 306 ");
+        await ada.Send("NICK Countess");
+        await bob.Reads("NICK Countess");
+        await bob.Send("WHO #lobby");
+        Assert.Equal(":chat.local 352 bob #lobby Countess chat chat.local Countess G* :0 Countess", await bob.Reads(" 352 "));
     }
 
     [Fact(Timeout = Limit)]
@@ -408,8 +469,9 @@ public sealed class IrcTests
         using IrcPeer ada = await IrcPeer.Connect(server.IrcPort);
 
         await ada.Send("CAP LS 302", "NICK ada", "USER ada 0 * :x");
-        Assert.Equal(":chat.local CAP * LS :away-notify echo-message message-tags server-time", await ada.Read());
+        Assert.Equal(":chat.local CAP * LS :echo-message message-tags server-time", await ada.Read());
         Assert.Equal(":chat.local CAP * NAK :sasl", Assert.Single(await ada.Ask("CAP REQ :sasl")));
+        Assert.Equal(":chat.local CAP * NAK :away-notify", Assert.Single(await ada.Ask("CAP REQ :away-notify")));
         Assert.Equal(
             ":chat.local CAP * ACK :server-time message-tags echo-message", Assert.Single(await ada.Ask("CAP REQ :server-time message-tags echo-message")));
         await ada.Send("CAP END");
@@ -477,7 +539,7 @@ public sealed class IrcTests
     {
         await using ServerProcess server = await Start();
         using IrcPeer ada = await IrcPeer.InChannel(server.IrcPort, "ada", "#lobby");
-        using IrcPeer bob = await IrcPeer.InChannel(server.IrcPort, "bob", "#lobby", "away-notify");
+        using IrcPeer bob = await IrcPeer.InChannel(server.IrcPort, "bob", "#lobby");
 
         await ada.Send("TOPIC #lobby :about tea");
         Assert.Equal(":ada!ada@chat TOPIC #lobby :about tea", await bob.Reads("TOPIC"));
@@ -489,7 +551,6 @@ public sealed class IrcTests
         Assert.Equal(":bob!bob@chat INVITE ada #attic", await ada.Reads("INVITE"));
         await ada.Send("AWAY :at lunch");
         Assert.StartsWith(":chat.local 306 ada ", await ada.Reads(" 306 "), StringComparison.Ordinal);
-        Assert.Equal(":ada!ada@chat AWAY :away", await bob.Reads("AWAY"));
         await bob.Send("PRIVMSG ada :are you there?");
         Assert.Equal(":chat.local 301 bob ada :at lunch", await bob.Reads(" 301 "));
         await bob.Send("NOTICE ada :no answer, please");
@@ -504,7 +565,6 @@ public sealed class IrcTests
         Assert.Equal(":chat.local 352 bob #lobby bob chat chat.local bob H :0 bob", who[1]);
         await ada.Send("AWAY");
         Assert.StartsWith(":chat.local 305 ada ", await ada.Reads(" 305 "), StringComparison.Ordinal);
-        Assert.Equal(":ada!ada@chat AWAY", await bob.Reads("AWAY"));
         await bob.Send("LIST");
         Assert.Equal(
             [":chat.local 321 bob Channel :Users  Name", ":chat.local 322 bob #lobby 2 :about tea", ":chat.local 322 bob #attic 1 :", ":chat.local 323 bob :End of /LIST"],

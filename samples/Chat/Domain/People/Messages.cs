@@ -45,6 +45,9 @@ public sealed record Spoke(PID Session) : PeopleRequest;
 /// <summary>Asks about somebody. Answer: <see cref="PersonFound"/> or <see cref="Refused"/>.</summary>
 public sealed record WhoIs(Person Person, ulong RequestId, string Name) : PeopleRequest;
 
+/// <summary>Asks which of some names somebody has. Answer: <see cref="NamesFound"/>.</summary>
+public sealed record FindNames(Person Person, ulong RequestId, IReadOnlyList<string> Names) : PeopleRequest;
+
 /// <summary>Keeps the person's name for those who know the password. Answer: <see cref="Done"/> or <see cref="Refused"/>.</summary>
 public sealed record Register(Person Person, ulong RequestId, string Password) : PeopleRequest;
 
@@ -99,6 +102,9 @@ public sealed record Disconnect(string Reason, string ForOthers);
 
 /// <summary>Somebody who was asked about.</summary>
 public sealed record PersonFound(ulong RequestId, PersonDetails Details);
+
+/// <summary>Those of the names that somebody has, as they spell them.</summary>
+public sealed record NamesFound(ulong RequestId, IReadOnlyList<string> Names);
 
 /// <summary>Everybody who has a name, in the order of the names.</summary>
 public sealed record PeopleListed(ulong RequestId, IReadOnlyList<PersonDetails> People);

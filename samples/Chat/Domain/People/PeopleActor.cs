@@ -139,6 +139,10 @@ internal sealed class PeopleActor : IActor, IDisposable
                 }
 
                 break;
+            case FindNames find:
+                string[] names = [.. find.Names.Select(Find).OfType<Entry>().Select(static entry => entry.Person.Name).Distinct()];
+                context.Send(find.Person.Session, new NamesFound(find.RequestId, names));
+                break;
             case Register register:
                 Register(context, register);
                 break;
@@ -396,7 +400,7 @@ internal sealed class PeopleActor : IActor, IDisposable
 
     private Entry? Find(IContext context, Person asker, ulong requestId, string name)
     {
-        if (_byName.TryGetValue(ChatRules.NameKey(name), out Entry? entry) && !_leaving.ContainsKey(entry.Person.Session))
+        if (Find(name) is { } entry)
         {
             return entry;
         }
@@ -404,6 +408,9 @@ internal sealed class PeopleActor : IActor, IDisposable
         Refuse(context, asker, requestId, RefusalReason.NoSuchPerson, $"nobody here has the name '{ChatRules.Quote(name)}'");
         return null;
     }
+
+    private Entry? Find(string name)
+        => _byName.TryGetValue(ChatRules.NameKey(name), out Entry? entry) && !_leaving.ContainsKey(entry.Person.Session) ? entry : null;
 
     /// <summary>A session has ended. Whether it had a name.</summary>
     private bool Leave(IContext context, PID session)

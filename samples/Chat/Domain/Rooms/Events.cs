@@ -58,6 +58,9 @@ public sealed record RoomMembers(string Room, long Sequence, ulong RequestId, IR
     /// <summary>Those of the members who are away.</summary>
     public IReadOnlyList<string> Away { get; init; } = [];
 
+    /// <summary>Those of the members who are operators.</summary>
+    public IReadOnlyList<string> Operators { get; init; } = [];
+
     /// <summary>What the room is about; null if nobody said.</summary>
     public Topic? Topic { get; init; }
 }
@@ -87,23 +90,32 @@ public sealed record Departure(string Name, string? Reason = null, string? Kicke
     public ChatExit? Exit { get; init; }
 }
 
-/// <summary>That somebody left the chat altogether. Their rooms tell it one after the other, and each who has told it before.</summary>
+/// <summary>What all of somebody's rooms tell, one after the other, each knowing who has heard it before.</summary>
 /// <param name="Session">Whose.</param>
-/// <param name="IsOwnWish">They said so, and the reason is theirs; otherwise the connection ended, and the server says why.</param>
 /// <param name="IsLast">No other room tells it after this one.</param>
 /// <param name="Told">The sessions that have heard it, room by room.</param>
 /// <remarks>
-/// The first room tells it when all have taken the person out, and nobody gets their name before the last one has told it. So a door may
-/// let those hear it once who were in several of the rooms: whatever they hear of that name afterwards is about somebody who came later.
+/// The first room tells it when all have changed what they know, and nobody gets the name before the last one has told it. So a door may
+/// let those hear it once who are in several of the rooms: whatever they hear of that name afterwards is about somebody who came later.
 /// </remarks>
-public sealed record ChatExit(PID Session, bool IsOwnWish, bool IsLast, IReadOnlyList<IReadOnlySet<PID>> Told)
+public sealed record Round(PID Session, bool IsLast, IReadOnlyList<IReadOnlySet<PID>> Told)
 {
     /// <summary>Whether another room has told it to them.</summary>
     public bool IsKnownTo(PID session) => Told.Any(sessions => sessions.Contains(session));
 }
 
+/// <summary>That somebody left the chat altogether.</summary>
+/// <param name="IsOwnWish">They said so, and the reason is theirs; otherwise the connection ended, and the server says why.</param>
+/// <param name="Round">Their rooms tell it together.</param>
+public sealed record ChatExit(bool IsOwnWish, Round Round);
+
 /// <summary>A member has another name.</summary>
-public sealed record Renamed(string Room, long Sequence, string OldName, string NewName) : RoomEvent(Room, Sequence);
+/// <param name="Room">Where.</param>
+/// <param name="Sequence">The number of the last message before.</param>
+/// <param name="OldName">Nobody else has it yet.</param>
+/// <param name="NewName">All of their rooms know them by it already.</param>
+/// <param name="Round">Their rooms tell it together.</param>
+public sealed record Renamed(string Room, long Sequence, string OldName, string NewName, Round Round) : RoomEvent(Room, Sequence);
 
 /// <summary>Somebody said something.</summary>
 public sealed record RoomMessage(
@@ -116,6 +128,15 @@ public sealed record RoomMessage(
 /// <param name="Topic">An empty text if it is about nothing any more.</param>
 /// <param name="RequestId">For whoever changed it, their request's id; 0 for the others.</param>
 public sealed record TopicChanged(string Room, long Sequence, Topic Topic, ulong RequestId = 0) : RoomEvent(Room, Sequence);
+
+/// <summary>An operator keeps somebody out or silent, or does so no more. Whoever asked for it gets <see cref="Done"/>.</summary>
+/// <param name="Room">Where.</param>
+/// <param name="Sequence">The number of the last message before.</param>
+/// <param name="By">The operator.</param>
+/// <param name="Action">What; not <see cref="ModerationAction.Kick"/>.</param>
+/// <param name="Target">Whom, as <see cref="RoomRestrictions"/> lists them.</param>
+public sealed record RestrictionChanged(string Room, long Sequence, string By, ModerationAction Action, string Target)
+    : RoomEvent(Room, Sequence);
 
 /// <summary>The room is closed and nobody is in it any more.</summary>
 public sealed record RoomClosed(string Room, long Sequence, string Reason) : RoomEvent(Room, Sequence);
@@ -139,8 +160,8 @@ public sealed record HistoryPage(ulong RequestId, string Room, IReadOnlyList<Roo
 /// <summary>Whom a room bans and mutes.</summary>
 public sealed record RoomRestrictions(ulong RequestId, string Room, IReadOnlyList<string> Banned, IReadOnlyList<string> Muted);
 
-/// <summary>The room has taken note of a session's new name.</summary>
-public sealed record RoomRenamed(string Room);
+/// <summary>All rooms have told of the session's new name.</summary>
+public sealed record HasRenamed;
 
 /// <summary>The request has been granted, and there is nothing more to say about it.</summary>
 public sealed record Done(ulong RequestId);

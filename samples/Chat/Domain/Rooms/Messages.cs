@@ -21,16 +21,16 @@ public sealed record Join(Person Person, ulong RequestId, string Room, Replay Re
 public sealed record Leave(Person Person, ulong RequestId, string Room, string? Reason = null) : RoomRequest(Person, RequestId, Room);
 
 /// <summary>
-/// Takes somebody out whose session has ended, and tells nobody yet. Answer to <see cref="RoomsActor"/>: <see cref="TakenOut"/>; harmless when
-/// they are not in it.
+/// Takes somebody out whose session has ended, or knows them by another name from now on, and tells nobody yet. Answer to
+/// <see cref="RoomsActor"/>: <see cref="ChangeMade"/>; harmless when they are not in it.
 /// </summary>
-internal sealed record TakeOut(Person Person, string Room) : RoomRequest(Person, 0, Room);
+internal sealed record MakeChange(PersonChange Change, string Room) : RoomRequest(Change.Person, 0, Room);
 
 /// <summary>
-/// Tells that somebody who was taken out has left the chat: the others get <see cref="Presence"/>. Answer to <see cref="RoomsActor"/>:
-/// <see cref="ExitTold"/>.
+/// Tells of a change that was made: the others get <see cref="Presence"/> or <see cref="Renamed"/>. Answer to <see cref="RoomsActor"/>:
+/// <see cref="ChangeTold"/>.
 /// </summary>
-internal sealed record TellExit(Person Person, string Room, string? Reason, ChatExit Exit) : RoomRequest(Person, 0, Room);
+internal sealed record TellChange(PersonChange Change, string Room, Round Round) : RoomRequest(Change.Person, 0, Room);
 
 /// <summary>
 /// Says something. Answer: <see cref="Said"/>, when it is stored, or <see cref="Refused"/>; the others get <see cref="RoomMessage"/>.
@@ -75,11 +75,11 @@ public sealed record MayInvite(Invite Invitation);
 /// <param name="Limit">How many at most, 1 or more; the room has a limit of its own.</param>
 public sealed record ReadHistory(Person Person, ulong RequestId, string Room, long After, int Limit) : RoomRequest(Person, RequestId, Room);
 
-/// <summary>The person has another name. Answer to the session: <see cref="RoomRenamed"/>; the others get <see cref="Renamed"/>.</summary>
-public sealed record Rename(Person Person, string OldName, string Room) : RoomRequest(Person, 0, Room);
-
 /// <summary>The person is away, or back. No answer; the others get <see cref="Presence"/>.</summary>
 public sealed record ChangeAway(Person Person, string Room, bool IsAway) : RoomRequest(Person, 0, Room);
+
+/// <summary>The person is an operator now. No answer, and nobody is told.</summary>
+public sealed record Promote(Person Person, string Room) : RoomRequest(Person, 0, Room);
 
 /// <summary>What only operators may do in a room; they need not be in it. Answer: <see cref="Done"/> or <see cref="Refused"/>.</summary>
 /// <param name="Person">The operator.</param>
@@ -128,15 +128,26 @@ public sealed record ListRooms(Person Person, ulong RequestId, IReadOnlyList<str
 /// <param name="Answer">What the register knows.</param>
 public sealed record AddRooms(PID Asker, PID Session, PersonFound Answer) : RoomsRequest;
 
-/// <summary>
-/// The session has ended. The rooms take the person out, and when all have, one after the other tells it: the others get
-/// <see cref="Presence"/>. No answer.
-/// </summary>
+/// <summary>What changes for somebody in all of their rooms. When all have changed what they know, one after the other tells it.</summary>
+/// <param name="Person">Who.</param>
+/// <param name="Rooms">Those that they may be in.</param>
+public abstract record PersonChange(Person Person, IReadOnlyList<string> Rooms) : RoomsRequest;
+
+/// <summary>The session has ended. The rooms take the person out; the others get <see cref="Presence"/>. No answer.</summary>
 /// <param name="Person">Who.</param>
 /// <param name="Rooms">Those that they may be in.</param>
 /// <param name="Reason">For the others; null for none.</param>
 /// <param name="IsOwnWish">As <see cref="ChatExit.IsOwnWish"/>.</param>
-public sealed record Quit(Person Person, IReadOnlyList<string> Rooms, string? Reason, bool IsOwnWish) : RoomsRequest;
+public sealed record Quit(Person Person, IReadOnlyList<string> Rooms, string? Reason, bool IsOwnWish) : PersonChange(Person, Rooms);
+
+/// <summary>
+/// The person has another name. Answer to the session: <see cref="HasRenamed"/>; the others get <see cref="Renamed"/>. What the person
+/// asks of rooms behind it is done when that has been told.
+/// </summary>
+/// <param name="Person">With the new name.</param>
+/// <param name="Rooms">Those that they may be in.</param>
+/// <param name="OldName">The name before.</param>
+public sealed record Rename(Person Person, IReadOnlyList<string> Rooms, string OldName) : PersonChange(Person, Rooms);
 
 /// <summary>Waits until a session that has ended is out of all rooms, and they have told it. Answer: <see cref="HasQuit"/>.</summary>
 /// <param name="Session">Whose.</param>

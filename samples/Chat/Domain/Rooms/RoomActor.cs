@@ -85,9 +85,9 @@ internal sealed class RoomActor : IActor, IDisposable
         }
 
         Report(context);
-        foreach ((ChatExit exit, IReadOnlySet<PID> to) in _crowd.TakeTold())
+        foreach ((Round round, IReadOnlySet<PID> to) in _crowd.TakeTold())
         {
-            context.Send(context.Parent!, new ExitTold(context.Self, exit.Session, to));
+            context.Send(context.Parent!, new ChangeTold(context.Self, round.Session, to));
         }
 
         if (_crowd.HasChanges && !_isTimerSet)
@@ -180,24 +180,24 @@ internal sealed class RoomActor : IActor, IDisposable
                 var left = new Left(_room, _log.Sequence, leave.RequestId) { Reason = leave.Reason };
                 Remove(context, leave.Person.Session, left, leave.Reason);
                 break;
-            case TakeOut takeOut:
-                if (isMember)
+            case MakeChange { Change: var change }:
+                if (isMember && change is Rename)
                 {
-                    TakeOut(context, takeOut.Person.Session, farewell: null);
+                    _crowd.Rename(change.Person, _log.Sequence);
+                }
+                else if (isMember)
+                {
+                    TakeOut(context, change.Person.Session, farewell: null);
                 }
 
-                context.Send(context.Parent!, new TakenOut(context.Self, takeOut.Person.Session, isMember));
+                context.Send(context.Parent!, new ChangeMade(context.Self, change.Person.Session, isMember));
                 break;
-            case TellExit tell:
-                _crowd.Depart(new Departure(tell.Person.Name, tell.Reason) { Exit = tell.Exit }, _log.Sequence);
+            case TellChange { Change: Quit quit, Round: var round }:
+                var exit = new ChatExit(quit.IsOwnWish, round);
+                _crowd.Depart(new Departure(quit.Person.Name, quit.Reason) { Exit = exit }, _log.Sequence);
                 break;
-            case Rename rename:
-                if (isMember)
-                {
-                    _crowd.Rename(rename.Person, _log.Sequence);
-                }
-
-                context.Send(rename.Person.Session, new RoomRenamed(_room));
+            case TellChange { Change: Rename rename, Round: var round }:
+                _crowd.TellName(rename.Person, rename.OldName, round, _log.Sequence);
                 break;
             case ChangeAway change:
                 if (isMember)
@@ -206,8 +206,20 @@ internal sealed class RoomActor : IActor, IDisposable
                 }
 
                 break;
+            case Promote promote:
+                if (isMember)
+                {
+                    _crowd.Promote(promote.Person.Session);
+                }
+
+                break;
             case Who:
-                var members = new RoomMembers(_room, _log.Sequence, request.RequestId, _crowd.Names) { Away = _crowd.Away, Topic = _topic };
+                var members = new RoomMembers(_room, _log.Sequence, request.RequestId, _crowd.Names)
+                {
+                    Away = _crowd.Away,
+                    Operators = _crowd.Operators,
+                    Topic = _topic,
+                };
                 Answer(context, request.Person, members);
                 break;
             case SetTopic set when isMember || set.Person.IsOperator:
@@ -355,17 +367,17 @@ internal sealed class RoomActor : IActor, IDisposable
                 Refuse(context, request, RefusalReason.NoSuchPerson, text);
                 return;
             case ModerationAction.Ban:
-                Restrict(context, RestrictionKind.Ban, key, holds: true);
+                Restrict(context, request, RestrictionKind.Ban, key, holds: true);
                 PutOut(context, key, request);
                 break;
             case ModerationAction.Unban:
-                Restrict(context, RestrictionKind.Ban, key, holds: false);
+                Restrict(context, request, RestrictionKind.Ban, key, holds: false);
                 break;
             case ModerationAction.Mute:
-                Restrict(context, RestrictionKind.Mute, key, holds: true);
+                Restrict(context, request, RestrictionKind.Mute, key, holds: true);
                 break;
             case ModerationAction.Unmute:
-                Restrict(context, RestrictionKind.Mute, key, holds: false);
+                Restrict(context, request, RestrictionKind.Mute, key, holds: false);
                 break;
         }
 
@@ -384,12 +396,14 @@ internal sealed class RoomActor : IActor, IDisposable
         return true;
     }
 
-    private void Restrict(IContext context, RestrictionKind kind, string target, bool holds)
+    private void Restrict(IContext context, Moderate request, RestrictionKind kind, string target, bool holds)
     {
         HashSet<string> targets = kind == RestrictionKind.Ban ? _banned : _muted;
         if (holds ? targets.Add(target) : targets.Remove(target))
         {
             _history.Tell(new SaveRestriction(context.Self, _room, kind, target, holds));
+            var changed = new RestrictionChanged(_room, _log.Sequence, request.Person.Name, request.Action, target);
+            _crowd.Publish(changed, about: request.Person.Name, except: request.Person);
         }
     }
 

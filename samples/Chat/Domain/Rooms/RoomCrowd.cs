@@ -20,7 +20,7 @@ internal sealed class RoomCrowd : IDisposable
     // Always in order, since everybody who comes is told all of them.
     private readonly List<string> _names = [];
     private readonly PresenceBatch _batch = new();
-    private readonly List<(ChatExit Exit, IReadOnlySet<PID> To)> _told = [];
+    private readonly List<(Round Round, IReadOnlySet<PID> To)> _told = [];
 
     // Who is here, for those who need to know it later; null when somebody has come or gone since.
     private HashSet<PID>? _sessions;
@@ -40,6 +40,9 @@ internal sealed class RoomCrowd : IDisposable
     public IReadOnlyList<string> Names => [.. _names];
 
     public IReadOnlyList<string> Away => [.. _members.Values.Where(static member => member.IsAway).Select(static member => member.Person.Name)];
+
+    public IReadOnlyList<string> Operators
+        => [.. _members.Values.Where(static member => member.Person.IsOperator).Select(static member => member.Person.Name)];
 
     public bool Contains(PID session) => _members.ContainsKey(session);
 
@@ -102,19 +105,20 @@ internal sealed class RoomCrowd : IDisposable
         }
     }
 
-    /// <summary>Who left the chat and has been told of since the last call, and to whom.</summary>
-    public IReadOnlyList<(ChatExit Exit, IReadOnlySet<PID> To)> TakeTold()
+    /// <summary>What has been told since the last call of that which all rooms tell, and to whom.</summary>
+    public IReadOnlyList<(Round Round, IReadOnlySet<PID> To)> TakeTold()
     {
         if (_told.Count == 0)
         {
             return [];
         }
 
-        (ChatExit, IReadOnlySet<PID>)[] told = [.. _told];
+        (Round, IReadOnlySet<PID>)[] told = [.. _told];
         _told.Clear();
         return told;
     }
 
+    /// <summary>Knows somebody by another name from now on. The others are told by <see cref="TellName"/>.</summary>
     public void Rename(Person person, long sequence)
     {
         Member member = _members[person.Session];
@@ -124,7 +128,12 @@ internal sealed class RoomCrowd : IDisposable
         member.Person = person;
         _names.RemoveAt(_names.BinarySearch(old, StringComparer.Ordinal));
         Insert(person.Name);
-        _audiences.Publish(new Renamed(_room, sequence, old, person.Name), except: person);
+    }
+
+    public void TellName(Person person, string oldName, Round round, long sequence)
+    {
+        Publish(new Renamed(_room, sequence, oldName, person.Name, round), about: person.Name, except: person);
+        NoteTold(round);
     }
 
     public void ChangeAway(PID session, bool isAway, long sequence)
@@ -148,6 +157,12 @@ internal sealed class RoomCrowd : IDisposable
             _audiences.Publish(
                 new Presence(_room, sequence, [], []) { Away = isAway ? names : [], Back = isAway ? [] : names }, except: person);
         }
+    }
+
+    public void Promote(PID session)
+    {
+        Member member = _members[session];
+        member.Person = member.Person with { IsOperator = true };
     }
 
     public void Publish(RoomEvent roomEvent, string about, Person? except)
@@ -183,10 +198,12 @@ internal sealed class RoomCrowd : IDisposable
         _audiences.Publish(presence, except: null);
         foreach (ChatExit exit in presence.Departed.Select(static departure => departure.Exit).OfType<ChatExit>())
         {
-            // In a big room it is work to list everybody, and most people are in one room.
-            _told.Add((exit, exit.IsLast ? ReadOnlySet<PID>.Empty : _sessions ??= [.. _members.Keys]));
+            NoteTold(exit.Round);
         }
     }
+
+    // In a big room it is work to list everybody, and most people are in one room.
+    private void NoteTold(Round round) => _told.Add((round, round.IsLast ? ReadOnlySet<PID>.Empty : _sessions ??= [.. _members.Keys]));
 
     private bool IsBig => _members.Count > _options.PresenceBatchFrom;
 

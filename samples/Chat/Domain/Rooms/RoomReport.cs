@@ -13,17 +13,17 @@ internal sealed record RoomReport(string Room, PID Sender, int Members, long Req
 /// <summary>Somebody has come, or gone.</summary>
 internal sealed record MemberMoved(string Room, PID Sender, PID Session, bool IsIn);
 
-/// <summary>Answer to <see cref="TakeOut"/>.</summary>
+/// <summary>Answer to <see cref="MakeChange"/>.</summary>
 /// <param name="Sender">The room.</param>
 /// <param name="Session">Who.</param>
-/// <param name="WasMember">They were in it, so there is something to tell.</param>
-internal sealed record TakenOut(PID Sender, PID Session, bool WasMember);
+/// <param name="WasMember">They were in it before, so there is something to tell.</param>
+internal sealed record ChangeMade(PID Sender, PID Session, bool WasMember);
 
-/// <summary>Answer to <see cref="TellExit"/>: the others have been told.</summary>
+/// <summary>Answer to <see cref="TellChange"/>: the others have been told.</summary>
 /// <param name="Sender">The room.</param>
 /// <param name="Session">Of whom.</param>
 /// <param name="To">Who has been told; empty if nobody needs to know.</param>
-internal sealed record ExitTold(PID Sender, PID Session, IReadOnlySet<PID> To);
+internal sealed record ChangeTold(PID Sender, PID Session, IReadOnlySet<PID> To);
 
 /// <summary>A member's session has ended, and perhaps without a word to anybody.</summary>
 internal sealed record SessionLost(Person Person, string Room);

@@ -31,7 +31,17 @@ internal sealed partial class RoomsActor : IActor
 
     public Task ReceiveAsync(IContext context)
     {
-        switch (context.Message)
+        if (!HoldsUp(context.Message))
+        {
+            Take(context, context.Message);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private void Take(IContext context, object? message)
+    {
+        switch (message)
         {
             case RoomRequest request:
                 Route(context, request);
@@ -48,16 +58,16 @@ internal sealed partial class RoomsActor : IActor
             case AddRooms add:
                 context.Send(add.Asker, add.Answer with { Details = add.Answer.Details with { Rooms = WhereIs(add.Session) } });
                 break;
-            case Quit quit:
-                Begin(context, quit);
+            case PersonChange change:
+                Begin(context, change);
                 break;
             case SessionLost lost:
                 Note(context, lost);
                 break;
-            case TakenOut taken:
-                Note(context, taken);
+            case ChangeMade made:
+                Note(context, made);
                 break;
-            case ExitTold told:
+            case ChangeTold told:
                 Note(context, told);
                 break;
             case AwaitQuit wait:
@@ -67,8 +77,6 @@ internal sealed partial class RoomsActor : IActor
                 Forget(context, terminated.Who);
                 break;
         }
-
-        return Task.CompletedTask;
     }
 
     /// <summary>A room that failed is closed and its members are told so: its state is in doubt, and a new one starts clean.</summary>
@@ -107,20 +115,14 @@ internal sealed partial class RoomsActor : IActor
 
     private static void RefuseAbsent(IContext context, RoomRequest request)
     {
-        if (request is Rename rename)
-        {
-            context.Send(rename.Person.Session, new RoomRenamed(rename.Room));
-            return;
-        }
-
         Refused? refused = request switch
         {
-            ChangeAway => null,
+            ChangeAway or Promote => null,
 
-            // What may be asked without being there.
-            Who or Moderate or SetTopic { Person.IsOperator: true } =>
-                new Refused(request.RequestId, RefusalReason.NoSuchRoom, $"nobody is in a room '{request.Room}'", request.Room),
-            _ => new Refused(request.RequestId, RefusalReason.NotInRoom, $"you are not in room '{request.Room}'", request.Room),
+            // Whoever wants to speak or read on is told the same in every room that they are not in: that they must come first.
+            Say or ReadHistory =>
+                new Refused(request.RequestId, RefusalReason.NotInRoom, $"you are not in room '{request.Room}'", request.Room),
+            _ => new Refused(request.RequestId, RefusalReason.NoSuchRoom, $"nobody is in a room '{request.Room}'", request.Room),
         };
         if (refused is not null)
         {

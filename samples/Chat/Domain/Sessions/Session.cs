@@ -27,8 +27,8 @@ public sealed partial class Session
     // What asked for a name, or for another one, and is not answered yet.
     private ulong? _naming;
 
-    // Rooms that have yet to tell of the new name.
-    private int _renaming;
+    // The rooms have yet to tell of the new name.
+    private bool _isRenaming;
     private int _wrongPasswords;
     private bool _isAway;
     private bool _ended;
@@ -95,7 +95,7 @@ public sealed partial class Session
             return refused;
         }
 
-        if (_naming is not null || _renaming > 0)
+        if (_naming is not null || _isRenaming)
         {
             return new Refused(requestId, RefusalReason.Busy, "you have asked for another name already; wait for the answer");
         }
@@ -206,6 +206,18 @@ public sealed partial class Session
         return null;
     }
 
+    /// <summary>Asks which of some names somebody has. Answer: <see cref="NamesFound"/>.</summary>
+    public Refused? FindNames(ulong requestId, IReadOnlyList<string> names)
+    {
+        if (Person is null)
+        {
+            return NameFirst(requestId);
+        }
+
+        _chat.People.Tell(new FindNames(Person, requestId, names));
+        return null;
+    }
+
     /// <summary>Takes note of a message from the domain; messages that are not for it are ignored.</summary>
     public void Observe(object message)
     {
@@ -218,17 +230,23 @@ public sealed partial class Session
             case NameChanged changed when !_ended:
                 Person = changed.Person;
                 _naming = null;
-                TellRooms(changed.OldName);
+                _isRenaming = true;
+                _chat.Rooms.Tell(new Rename(Person, [.. _rooms.Keys], changed.OldName));
                 break;
             case MayInvite may when !_ended:
                 _chat.People.Tell(new CarryInvitation(may.Invitation));
                 break;
-            case RoomRenamed when _renaming > 0:
-                _renaming--;
-                ReleaseOldName();
+            case HasRenamed when !_ended:
+                _isRenaming = false;
+                _chat.People.Tell(new ReleaseName(_self));
                 break;
             case OperatorGranted granted when !_ended:
                 Person = granted.Person;
+                foreach (string room in _rooms.Keys)
+                {
+                    _chat.Rooms.Tell(new Promote(Person, room));
+                }
+
                 break;
             case Refused refused:
                 Observe(refused);
@@ -288,25 +306,6 @@ public sealed partial class Session
             && _rooms.TryGetValue(room, out ulong requestId) && requestId == refused.RequestId)
         {
             _rooms.Remove(room);
-        }
-    }
-
-    private void TellRooms(string oldName)
-    {
-        _renaming = _rooms.Count;
-        foreach (string room in _rooms.Keys)
-        {
-            _chat.Rooms.Tell(new Rename(Person!, oldName, room));
-        }
-
-        ReleaseOldName();
-    }
-
-    private void ReleaseOldName()
-    {
-        if (_renaming == 0 && !_ended)
-        {
-            _chat.People.Tell(new ReleaseName(_self));
         }
     }
 

@@ -52,10 +52,23 @@ internal sealed class IrcAudience : IRoomAudience
         if (!lines.IsEmpty)
         {
             using SharedPayload payload = SharedPayload.Copy(lines.Bytes);
-            _settled.Publish(payload, except?.Session);
+            Tell(_settled, payload);
             if (_newcomers.Count > 0)
             {
-                _new.Publish(payload, except?.Session);
+                Tell(_new, payload);
+            }
+        }
+
+        void Tell(ConnectionGroup group, SharedPayload payload)
+        {
+            // Whoever has several channels in common with somebody hears of their new name in the first that tells it.
+            if (roomEvent is Renamed { Round.Told: { Count: > 0 } told })
+            {
+                group.Publish(payload, [.. told.SelectMany(static sessions => sessions)]);
+            }
+            else
+            {
+                group.Publish(payload, except?.Session);
             }
         }
     }
@@ -87,7 +100,7 @@ internal sealed class IrcAudience : IRoomAudience
 
         // Many who leave together were in the same rooms, and are told of in one piece.
         foreach (IGrouping<IReadOnlyList<IReadOnlySet<PID>>, Departure> quits in presence.Departed.Where(HasBeenTold)
-            .GroupBy(static departure => departure.Exit!.Told, SameSets.Instance))
+            .GroupBy(static departure => departure.Exit!.Round.Told, SameSets.Instance))
         {
             var rest = new Presence(presence.Room, presence.Sequence, [], [.. quits]);
             using SharedPayload payload = SharedPayload.Copy(_events.ForAll(rest).Bytes);
@@ -97,7 +110,7 @@ internal sealed class IrcAudience : IRoomAudience
         Settle(presence, except);
     }
 
-    private static bool HasBeenTold(Departure departure) => departure.Exit is { Told.Count: > 0 };
+    private static bool HasBeenTold(Departure departure) => departure.Exit is { Round.Told.Count: > 0 };
 
     private void Settle(Presence presence, Person? except)
     {
@@ -112,7 +125,7 @@ internal sealed class IrcAudience : IRoomAudience
             Presence unknown = presence with
             {
                 Arrived = [.. presence.Arrived.Skip(next)],
-                Departed = [.. presence.Departed.Where(departure => departure.Exit?.IsKnownTo(newcomer.Session) != true)],
+                Departed = [.. presence.Departed.Where(departure => departure.Exit?.Round.IsKnownTo(newcomer.Session) != true)],
             };
             IrcLines lines = _events.ForAll(unknown);
             using SharedPayload? payload = lines.IsEmpty || newcomer.Session.Equals(except?.Session) ? null : SharedPayload.Copy(lines.Bytes);

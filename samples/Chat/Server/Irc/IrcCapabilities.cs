@@ -14,9 +14,6 @@ internal enum IrcCapabilities
 
     /// <summary>The client gets its own messages as well.</summary>
     EchoMessage = 4,
-
-    /// <summary>The client hears who goes away and comes back.</summary>
-    AwayNotify = 8,
 }
 
 /// <summary>The capabilities by the names that clients know.</summary>
@@ -24,7 +21,6 @@ internal static class IrcCapabilityNames
 {
     private static readonly (string Name, IrcCapabilities Capability)[] Known =
     [
-        ("away-notify", IrcCapabilities.AwayNotify),
         ("echo-message", IrcCapabilities.EchoMessage),
         ("message-tags", IrcCapabilities.MessageTags),
         ("server-time", IrcCapabilities.ServerTime),

@@ -49,6 +49,9 @@ internal sealed partial class IrcConversation
             case PersonFound found:
                 Answer(found);
                 break;
+            case NamesFound found:
+                Numeric(303, $":{string.Join(' ', found.Names)}");
+                break;
             case PeopleListed listed:
                 foreach (PersonDetails person in listed.People)
                 {
@@ -120,8 +123,7 @@ internal sealed partial class IrcConversation
         string channel = IrcLines.Channel(restrictions.Room);
         foreach (string target in isMutes ? restrictions.Muted : restrictions.Banned)
         {
-            string mask = target.Contains('.', StringComparison.Ordinal) || target.Contains(':', StringComparison.Ordinal)
-                ? $"*!*@{target}" : $"{target}!*@*";
+            string mask = IrcLines.Mask(target);
             Numeric(isMutes ? 728 : 367, isMutes ? $"{channel} q {mask}" : $"{channel} {mask}");
         }
 

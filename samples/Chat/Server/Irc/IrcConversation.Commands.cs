@@ -26,6 +26,7 @@ internal sealed partial class IrcConversation
         ["OPER"] = 2,
         ["KILL"] = 1,
         ["USERHOST"] = 1,
+        ["ISON"] = 1,
     };
 
     private Session Session => _session!;
@@ -118,6 +119,10 @@ internal sealed partial class IrcConversation
                     Ask(message, name, id => Session.WhoIs(id, name), IrcQuestion.UserHost);
                 }
 
+                break;
+            case "ISON":
+                string[] names = [.. message.Parameters.SelectMany(static parameter => parameter.Split(' ', StringSplitOptions.RemoveEmptyEntries))];
+                Ask(message, message[0], id => Session.FindNames(id, names));
                 break;
             case "AWAY":
                 string text = IrcText.Plain(message[0], MaxReasonBytes);

@@ -23,8 +23,7 @@ internal sealed class IrcDoor : IDoor
     /// <summary>The doors, one for each set.</summary>
     public static IEnumerable<IDoor> All(ActorSystem system, string server)
     {
-        const IrcCapabilities Everything =
-            IrcCapabilities.ServerTime | IrcCapabilities.MessageTags | IrcCapabilities.EchoMessage | IrcCapabilities.AwayNotify;
+        const IrcCapabilities Everything = IrcCapabilities.ServerTime | IrcCapabilities.MessageTags | IrcCapabilities.EchoMessage;
         for (IrcCapabilities capabilities = IrcCapabilities.None; capabilities <= Everything; capabilities++)
         {
             yield return new IrcDoor(system, server, capabilities);

@@ -34,6 +34,10 @@ internal sealed class IrcLines
     /// <summary>A room's name as channel.</summary>
     public static string Channel(string room) => $"#{room}";
 
+    /// <summary>Whom a channel keeps out or silent, as a mask: somebody by their nickname, or whoever comes from an address.</summary>
+    public static string Mask(string target)
+        => target.Contains('.', StringComparison.Ordinal) || target.Contains(':', StringComparison.Ordinal) ? $"*!*@{target}" : $"{target}!*@*";
+
     /// <summary>What is told of those who quit: with a word in front, or they could have been killed, or lost their connection, by what they say.</summary>
     public static string OwnWish(string? reason) => $"Quit: {reason}";
 

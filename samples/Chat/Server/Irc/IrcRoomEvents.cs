@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Chat.Domain;
 
@@ -33,6 +34,9 @@ internal sealed class IrcRoomEvents
                 break;
             case TopicChanged changed:
                 lines.Add($":{IrcLines.Source(changed.Topic.By)} TOPIC {channel} :{changed.Topic.Text}");
+                break;
+            case RestrictionChanged changed:
+                lines.Add($":{IrcLines.Source(changed.By)} MODE {channel} {Mode(changed.Action)} {IrcLines.Mask(changed.Target)}");
                 break;
         }
 
@@ -84,10 +88,11 @@ internal sealed class IrcRoomEvents
         {
             case IrcQuestion.Who:
                 var away = members.Away.ToHashSet();
+                var operators = members.Operators.ToHashSet();
                 foreach (string member in members.Members)
                 {
-                    string here = away.Contains(member) ? "G" : "H";
-                    lines.Add($":{_server} 352 {name} {channel} {member} chat {_server} {member} {here} :0 {member}");
+                    string flags = (away.Contains(member) ? "G" : "H") + (operators.Contains(member) ? "*" : "");
+                    lines.Add($":{_server} 352 {name} {channel} {member} chat {_server} {member} {flags} :0 {member}");
                 }
 
                 lines.Add($":{_server} 315 {name} {channel} :End of /WHO list");
@@ -143,7 +148,8 @@ internal sealed class IrcRoomEvents
             IrcLines.Tags(_capabilities, message.Time, ""));
     }
 
-    private void AddPresence(IrcLines lines, string channel, Presence presence)
+    /// <summary>Not who is away: rooms do not know why, and the capability away-notify, which is not offered, promises that.</summary>
+    private static void AddPresence(IrcLines lines, string channel, Presence presence)
     {
         foreach (Departure departure in presence.Departed)
         {
@@ -161,20 +167,16 @@ internal sealed class IrcRoomEvents
         {
             lines.Add($":{IrcLines.Source(name)} JOIN {channel}");
         }
-
-        if (_capabilities.HasFlag(IrcCapabilities.AwayNotify))
-        {
-            foreach (string name in presence.Away)
-            {
-                lines.Add($":{IrcLines.Source(name)} AWAY :away");
-            }
-
-            foreach (string name in presence.Back)
-            {
-                lines.Add($":{IrcLines.Source(name)} AWAY");
-            }
-        }
     }
+
+    private static string Mode(ModerationAction action) => action switch
+    {
+        ModerationAction.Ban => "+b",
+        ModerationAction.Unban => "-b",
+        ModerationAction.Mute => "+q",
+        ModerationAction.Unmute => "-q",
+        _ => throw new UnreachableException($"No mode is changed by {action}."),
+    };
 
     private static string Trailing(string? reason) => reason is null ? "" : $" :{reason}";
 

@@ -29,6 +29,12 @@ internal sealed class ProtobufAudience : IRoomAudience
 
     public void Publish(RoomEvent roomEvent, Person? except)
     {
+        // The protocol tells whom a room keeps out to operators who ask, and else whom it concerns, when it does.
+        if (roomEvent is RestrictionChanged)
+        {
+            return;
+        }
+
         using SharedPayload payload = Encode(roomEvent);
         _group.Publish(payload, except?.Session);
     }
