@@ -159,6 +159,21 @@ public sealed class QuitTests
     }
 
     [Fact]
+    public async Task Whoever_is_still_in_a_room_when_the_register_hears_of_their_end_is_taken_out_first()
+    {
+        await using var chat = new TestChat();
+        TestPerson bob = await chat.PersonIn("lobby", "bob");
+        TestPerson ada = await chat.PersonIn("lobby", "ada");
+        Person gone = (await ada.Log.Hears<NameClaimed>()).Person;
+
+        // As if its end had reached the register only.
+        chat.Domain.Rooms.Tell(new AwaitQuit(gone, bob.Self));
+        await bob.Log.Hears<HasQuit>();
+
+        Assert.Equal("ada", Assert.Single(Exits(bob)).Name);
+    }
+
+    [Fact]
     public async Task Whoever_dies_before_a_room_has_let_them_in_is_out_of_it_all_the_same()
     {
         using var store = new FailingStore();

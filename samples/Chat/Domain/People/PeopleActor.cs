@@ -419,12 +419,12 @@ internal sealed class PeopleActor : IActor, IDisposable
         {
             StartLeaving(entry);
         }
-        else if (!_leaving.ContainsKey(session))
+        else if (!_leaving.TryGetValue(session, out entry))
         {
             return false;
         }
 
-        _rooms.Tell(new AwaitQuit(session, context.Self));
+        _rooms.Tell(new AwaitQuit(entry.Person, context.Self));
         return true;
     }
 

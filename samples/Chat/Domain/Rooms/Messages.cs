@@ -149,10 +149,13 @@ public sealed record Quit(Person Person, IReadOnlyList<string> Rooms, string? Re
 /// <param name="OldName">The name before.</param>
 public sealed record Rename(Person Person, IReadOnlyList<string> Rooms, string OldName) : PersonChange(Person, Rooms);
 
-/// <summary>Waits until a session that has ended is out of all rooms, and they have told it. Answer: <see cref="HasQuit"/>.</summary>
-/// <param name="Session">Whose.</param>
+/// <summary>
+/// Waits until somebody whose session has ended is out of all rooms, and they have told it; they are taken out if they are still in one, as
+/// after an end without a word. Answer: <see cref="HasQuit"/>.
+/// </summary>
+/// <param name="Person">Who.</param>
 /// <param name="Asker">Who gets the answer.</param>
-public sealed record AwaitQuit(PID Session, PID Asker) : RoomsRequest;
+public sealed record AwaitQuit(Person Person, PID Asker) : RoomsRequest;
 
 /// <summary>No room will tell anything of the session any more.</summary>
 public sealed record HasQuit(PID Session);

@@ -61,7 +61,7 @@ internal sealed partial class RoomsActor
             PersonChange change => Renaming(change.Person.Session),
             ListRooms list => Renaming(list.Person.Session),
             SessionLost lost => Renaming(lost.Person.Session),
-            AwaitQuit wait => Renaming(wait.Session),
+            AwaitQuit wait => Renaming(wait.Person.Session),
             _ => null,
         };
 
@@ -143,13 +143,20 @@ internal sealed partial class RoomsActor
 
     private void Await(IContext context, AwaitQuit wait)
     {
-        if (_changes.TryGetValue(wait.Session, out Progress? progress))
+        Person person = wait.Person;
+        if (WhereIs(person.Session) is { Count: > 0 } rooms)
+        {
+            // The register may hear of an end without a word before the rooms do. Does nothing when they are on it already.
+            Begin(context, new Quit(person, rooms, "the connection failed", IsOwnWish: false));
+        }
+
+        if (_changes.TryGetValue(person.Session, out Progress? progress))
         {
             progress.Asker = wait.Asker;
         }
         else
         {
-            context.Send(wait.Asker, new HasQuit(wait.Session));
+            context.Send(wait.Asker, new HasQuit(person.Session));
         }
     }
 
