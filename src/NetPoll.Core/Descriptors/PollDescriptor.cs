@@ -99,7 +99,7 @@ internal sealed partial class PollDescriptor
     /// <summary>Takes over what was seen of the socket at another poller. The other poller's thread, before anybody reads it here.</summary>
     internal void Inherit(PollDescriptor former)
     {
-        // Nothing is written but true, since an event of here may have come first.
+        // Nothing is written but true, here and by events, which may come at the same time: neither can wipe out what the other saw.
         if (former._isHungUp)
         {
             _isHungUp = true;
@@ -323,7 +323,11 @@ internal sealed partial class PollDescriptor
         if ((flags & (PollEventFlags.ReadHangup | PollEventFlags.Hangup | PollEventFlags.Error)) != 0)
         {
             hangup = PollSignals.Hangup;
-            _isHungUp |= (flags & (PollEventFlags.ReadHangup | PollEventFlags.Hangup)) != 0;
+            if ((flags & (PollEventFlags.ReadHangup | PollEventFlags.Hangup)) != 0)
+            {
+                _isHungUp = true;
+            }
+
             watcher = Volatile.Read(ref _hangupWatcher);
         }
 
