@@ -386,19 +386,9 @@ public sealed class ConnectionClosingTests : IAsyncDisposable
             connection.Pid,
             terminated => (Descriptors.Has(socket), connection.Closings, terminated.Why));
 
-        Task way1 = way switch
-        {
-            "close" => connection.Do(static self => self.Close()),
-            "abort" => connection.Do(static self => self.Abort()),
-            "peer" => Task.Run(peer.CloseWrite),
-            "reset" => Task.Run(peer.Reset),
-            "throw" => peer.SendAsync("x"),
-            "stop" => _server.System.Root.StopAsync(connection.Pid),
-            "poison" => _server.System.Root.PoisonAsync(connection.Pid),
-            _ => _server.NetPoll.ShutdownAsync(TimeSpan.FromSeconds(30)),
-        };
+        Task ending = End(way, peer, connection);
         (bool isOpen, int closings, TerminatedReason why) = await terminated.Soon();
-        await way1.Soon();
+        await ending.Soon();
 
         Assert.False(isOpen);
         Assert.Equal(1, closings);
@@ -428,16 +418,7 @@ public sealed class ConnectionClosingTests : IAsyncDisposable
         using Peer _ = peer;
         socket = peer.ServerSocketName() ?? throw new InvalidOperationException("The server's socket is not in the system's table.");
 
-        Task ending = way switch
-        {
-            "close" => connection.Do(static self => self.Close()),
-            "abort" => connection.Do(static self => self.Abort()),
-            "peer" => Task.Run(peer.CloseWrite),
-            "reset" => Task.Run(peer.Reset),
-            "throw" => peer.SendAsync("x"),
-            "stop" => _server.System.Root.StopAsync(connection.Pid),
-            _ => _server.NetPoll.ShutdownAsync(TimeSpan.FromSeconds(30)),
-        };
+        Task ending = End(way, peer, connection);
 
         Assert.Equal((false, true), await told.Task.Soon());
         await ending.Soon();
@@ -466,6 +447,18 @@ public sealed class ConnectionClosingTests : IAsyncDisposable
     }
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    private Task End(string way, Peer peer, ScriptedConnection connection) => way switch
+    {
+        "close" => connection.Do(static self => self.Close()),
+        "abort" => connection.Do(static self => self.Abort()),
+        "peer" => Task.Run(peer.CloseWrite),
+        "reset" => Task.Run(peer.Reset),
+        "throw" => peer.SendAsync("x"),
+        "stop" => _server.System.Root.StopAsync(connection.Pid),
+        "poison" => _server.System.Root.PoisonAsync(connection.Pid),
+        _ => _server.NetPoll.ShutdownAsync(TimeSpan.FromSeconds(30)),
+    };
 
     private async Task<(Peer Peer, ScriptedConnection Connection)> OpenAsync(ConnectionScript script, ConnectionOptions options, int receiveBuffer = 0) =>
         await TestServer.OpenAsync(await _server.ListenAsync(script, options), script, receiveBuffer);
