@@ -56,20 +56,7 @@ public sealed class MannersTests
         var options = new ChatOptions { PresenceInterval = TimeSpan.FromMilliseconds(100) };
         await using var chat = new TestChat(options);
         TestPerson first = await chat.PersonIn("hall", "first");
-        List<TestPerson> people = [];
-        for (int index = 0; index < People; index++)
-        {
-            TestPerson person = chat.Stranger();
-            string name = $"p{index}";
-            person.Do(session => session.Claim(1, name));
-            people.Add(person);
-        }
-
-        foreach (TestPerson person in people)
-        {
-            await person.Log.Hears<NameClaimed>();
-        }
-
+        List<TestPerson> people = await chat.Crowd(People);
         int before = chat.Front.Publishes;
         foreach (TestPerson person in people)
         {

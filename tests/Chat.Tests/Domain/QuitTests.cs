@@ -64,18 +64,9 @@ public sealed class QuitTests
         await using var chat = new TestChat(Options(batchFrom: 0));
         TestPerson stayer = await chat.PersonIn("hall", "stayer");
         await Join(stayer, "yard");
-        List<TestPerson> people = [];
-        for (int index = 0; index < People; index++)
-        {
-            TestPerson person = chat.Stranger();
-            string name = $"p{index}";
-            person.Do(session => session.Claim(1, name));
-            people.Add(person);
-        }
-
+        List<TestPerson> people = await chat.Crowd(People);
         foreach (TestPerson person in people)
         {
-            await person.Log.Hears<NameClaimed>();
             person.Do(session => session.Join(2, "hall"));
             person.Do(session => session.Join(3, "yard"));
         }

@@ -36,6 +36,26 @@ internal sealed class TestChat : IAsyncDisposable
         return person;
     }
 
+    /// <summary>Many people with names, who are in no room.</summary>
+    public async Task<List<TestPerson>> Crowd(int count)
+    {
+        List<TestPerson> people = [];
+        for (int index = 0; index < count; index++)
+        {
+            TestPerson person = Stranger();
+            string name = $"p{index}";
+            person.Do(session => session.Claim(1, name));
+            people.Add(person);
+        }
+
+        foreach (TestPerson person in people)
+        {
+            await person.Log.Hears<NameClaimed>();
+        }
+
+        return people;
+    }
+
     /// <summary>Somebody who has a name and is in a room.</summary>
     public async Task<TestPerson> PersonIn(string room, string name, RecordingDoor? door = null)
     {
