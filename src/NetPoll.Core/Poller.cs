@@ -59,6 +59,7 @@ public sealed partial class Poller
     private long _turnStartedAt;
     private bool _isTurnMeasured;
     private object? _currentWork;
+    private ExecutionContext? _executionContext;
 
     // Any thread.
     private SleepState _sleep;
@@ -281,11 +282,9 @@ public sealed partial class Poller
     /// <summary>Queues work. Any thread; allocates nothing. The work must not be in a queue already.</summary>
     internal void Post(IPollerWork work)
     {
-        if (IsCurrent && !_hasEnded)
+        if (IsCurrent)
         {
-            // What came from other threads before comes first, so that the order holds for a caller that changes threads, too.
-            _inbox.DrainTo(_runQueue);
-            _runQueue.Enqueue(work);
+            PostFromHere(work);
         }
         else if (_inbox.TryPush(work))
         {
@@ -295,6 +294,21 @@ public sealed partial class Poller
         {
             PostAfterEnd(work);
         }
+    }
+
+    /// <summary>As <see cref="Post(IPollerWork)"/>, by one who knows that he is on the poller's thread, which takes as long to find out.</summary>
+    internal void PostFromHere(IPollerWork work)
+    {
+        AssertCurrent();
+        if (_hasEnded)
+        {
+            PostAfterEnd(work);
+            return;
+        }
+
+        // What came from other threads before comes first, so that the order holds for a caller that changes threads, too.
+        _inbox.DrainTo(_runQueue);
+        _runQueue.Enqueue(work);
     }
 
     /// <summary>Takes a socket in. Any thread; the first event may arrive before this returns. Go: <c>poll_runtime_pollOpen</c>.</summary>
@@ -427,6 +441,25 @@ public sealed partial class Poller
         }
     }
 
+    /// <summary>What ran here may have left values in async-locals: what runs next does not see them. The poller's thread.</summary>
+    internal void ResetExecutionContext()
+    {
+        if (_executionContext is not null)
+        {
+            ExecutionContext.Restore(_executionContext);
+            SuppressFlow();
+        }
+    }
+
+    // For good: the control that would undo it is let go.
+    private void SuppressFlow()
+    {
+        if (!_options.FlowExecutionContext)
+        {
+            ExecutionContext.SuppressFlow();
+        }
+    }
+
     private void Pin()
     {
         IoResult result = _platform.PinCurrentThread(Index, out int core);
@@ -445,6 +478,8 @@ public sealed partial class Poller
     {
         _current = this;
         SynchronizationContext.SetSynchronizationContext(Context);
+        _executionContext = ExecutionContext.Capture();
+        SuppressFlow();
         try
         {
             if (_options.PinToCores)
@@ -473,6 +508,7 @@ public sealed partial class Poller
     private void PollOnce()
     {
         int count = Wait();
+        NoteEvents(count);
         _now = _clock.Nanoseconds;
         if (!_isTurnMeasured)
         {
