@@ -3,8 +3,7 @@ namespace NetPoll.Core;
 /// <content>
 /// Spinning: a thread that sleeps in the kernel takes long to wake (a halted core of a virtual machine tens of microseconds), so a poller
 /// whose waits were short lately goes on looking for a bounded time before it sleeps. It counts as awake meanwhile and looks at its inbox
-/// itself. It spins only where few events come at a time: with many connections the time to wake is spread over all that came meanwhile, and
-/// a longer row of them costs less each, while a spin would take them one by one. It never spins while the thread pool has work: on few cores it would take the core from the very actor that it waits for; nor by
+/// itself. It never spins while the thread pool has work: on few cores it would take the core from the very actor that it waits for; nor by
 /// a clock that somebody else moves, which may stand still for ever.
 /// </content>
 public sealed partial class Poller
@@ -15,21 +14,12 @@ public sealed partial class Poller
     // Looks at the system between two looks at the clock and at the thread pool.
     private const int LooksPerCheck = 4;
 
-    // Up to so many events a wait are few.
-    private const int FewEvents = 8;
-
-    // How much of the moving average of events a wait's own count is: one part in so many.
-    private const int EventsWeight = 8;
-
     private readonly long _maxSpin;
-
-    // A moving average of how many events a wait that found any brought, in parts of EventsWeight. The poller's thread.
-    private int _recentEvents;
 
     // A moving average of how long the last waits took, in nanoseconds. The poller's thread.
     private long _recentGap = long.MaxValue / 8;
 
-    private bool MaySpin => _maxSpin != 0 && _timer is null && _recentGap <= _maxSpin * WakeUpFactor && _recentEvents <= FewEvents * EventsWeight;
+    private bool MaySpin => _maxSpin != 0 && _timer is null && _recentGap <= _maxSpin * WakeUpFactor;
 
     private bool TryLook(out int found)
     {
@@ -66,14 +56,6 @@ public sealed partial class Poller
     }
 
     private bool MayGoOn(long end) => _clock.Nanoseconds < end && ThreadPool.PendingWorkItemCount == 0;
-
-    private void NoteEvents(int count)
-    {
-        if (count > 0)
-        {
-            _recentEvents += count - (_recentEvents / EventsWeight);
-        }
-    }
 
     private void NoteGap(long since) => _recentGap = ((_recentGap * 3) + (_clock.Nanoseconds - since)) / 4;
 }

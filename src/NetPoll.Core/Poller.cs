@@ -508,7 +508,6 @@ public sealed partial class Poller
     private void PollOnce()
     {
         int count = Wait();
-        NoteEvents(count);
         _now = _clock.Nanoseconds;
         if (!_isTurnMeasured)
         {

@@ -50,8 +50,7 @@ public sealed class PollerOptions
     /// <summary>
     /// How long a poller that was busy a moment ago goes on looking before it sleeps. Default 50 microseconds; zero for never. A thread
     /// that sleeps takes longer to wake than to look a few times, so request and answer between two programs get faster; it costs
-    /// processor time, and nothing on an idle server, since only a poller whose last waits were about that short does it; nor on one with much
-    /// to do, since a poller whose last waits brought more than a few events each sleeps at once, and wakes to more of them.
+    /// processor time, and nothing on an idle server, since only a poller whose last waits were about that short does it.
     /// </summary>
     public TimeSpan MaxSpin { get; set; } = TimeSpan.FromMicroseconds(50);
 

@@ -56,32 +56,6 @@ public sealed class PollerSpinTests
     }
 
     [Fact]
-    public async Task A_poller_to_which_much_comes_at_a_time_sleeps_at_once()
-    {
-        await using ScriptedPoller world = new(static options => options.MaxSpin = Longest);
-        Looks looks = new(world);
-        ScriptedSocket socket = new();
-        world.Open(socket);
-        PollEvent[] many = [.. Enumerable.Repeat(new PollEvent(world.Backend.TokenOf(socket), PollEventFlags.Read), 32)];
-
-        InjectOften();
-        await world.Asleep();
-        looks.Forget();
-        InjectOften();
-
-        await world.Asleep();
-        Assert.InRange(looks.Most, 0, 3);
-
-        void InjectOften()
-        {
-            for (int post = 0; post < Posts; post++)
-            {
-                looks.PostAndWait(() => world.Backend.Inject(many));
-            }
-        }
-    }
-
-    [Fact]
     public async Task A_limit_of_zero_never_spins()
     {
         await using ScriptedPoller world = new(static options => options.MaxSpin = TimeSpan.Zero);
@@ -134,17 +108,13 @@ public sealed class PollerSpinTests
 
         internal int Most => Volatile.Read(ref _most);
 
-        // While the poller sleeps.
-        internal void Forget() => Volatile.Write(ref _most, 0);
-
         // On this thread, so that the pool, whose work ends a spin, has none.
-        internal void PostAndWait(Action? onPoller = null)
+        internal void PostAndWait()
         {
             using ManualResetEventSlim done = new();
             _world.Poller.Post(() =>
             {
                 _row = 0;
-                onPoller?.Invoke();
                 done.Set();
             });
             Assert.True(done.Wait(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
