@@ -104,25 +104,34 @@ public sealed class NetDialerLeakTests
     public async Task A_process_out_of_descriptors_sheds_connections_and_serves_again_when_it_has_some()
     {
         TestBackend.SkipOnPortable(".NET's sockets complete on the thread pool, and .NET cannot start a thread, and may end, in a process without a free descriptor.");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Needs a limit of descriptors, which Windows has not.");
+
+        // The limit is the process's. It does what the explicit test below does.
+        await OwnProcess.PassesWithDescriptors(300, typeof(NetDialerLeakTests), nameof(In_a_process_of_its_own_it_runs_out_of_descriptors_and_serves_again));
+    }
+
+    [Fact(Explicit = true)]
+    public async Task In_a_process_of_its_own_it_runs_out_of_descriptors_and_serves_again()
+    {
         await using NetListenerFixture fixture = new();
-        using Socket first = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        using Socket first = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = 30_000 };
         using Socket second = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         List<IDisposable> hoard = [];
-        Task<NetConnection> accept;
-        using (DescriptorLimit.Lower(ProcessDescriptors.Highest + 20))
+        await OwnProcess.WarmThreadPool();
+        while (fixture.Group.Platform.ReserveDescriptor() is { } taken)
         {
-            while (fixture.Group.Platform.ReserveDescriptor() is { } taken)
-            {
-                hoard.Add(taken);
-            }
-
-            accept = fixture.Listener.AcceptAsync().AsTask();
-            await first.ConnectAsync(fixture.Listener.LocalEndPoint, Cancellation);
-            Assert.Equal(0, await first.ReceiveAsync(new byte[1], SocketFlags.None, Cancellation).AsTask().WaitAsync(Limit, Cancellation));
-            Assert.False(accept.IsCompleted);
-            hoard.ForEach(static taken => taken.Dispose());
+            hoard.Add(taken);
         }
 
+        Task<NetConnection> accept = fixture.Listener.AcceptAsync().AsTask();
+        first.Connect(fixture.Listener.LocalEndPoint);
+        int received = first.Receive(new byte[1]);
+        bool isAccepted = accept.IsCompleted;
+        hoard.ForEach(static taken => taken.Dispose());
+
+        // Not before: to compare loads assemblies.
+        Assert.Equal(0, received);
+        Assert.False(isAccepted);
         await second.ConnectAsync(fixture.Listener.LocalEndPoint, Cancellation);
         await using NetConnection connection = await accept.WaitAsync(Limit, Cancellation);
 

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Time.Testing;
@@ -7,7 +6,6 @@ using NetPoll.Actors.Tests.Support;
 using NetPoll.Core;
 using NetPoll.Tests;
 using Proto;
-using Process = System.Diagnostics.Process;
 
 namespace NetPoll.Actors.Tests.Listening;
 
@@ -266,28 +264,8 @@ public sealed class ListenerTests : IAsyncDisposable
     [Fact]
     public async Task Really_out_of_descriptors_it_tells_who_waits_and_recovers()
     {
-        // In a process of its own: the limit is the process's. It does what the explicit test below does.
-        using Process child = Process.Start(new ProcessStartInfo("/bin/sh")
-        {
-            ArgumentList =
-            {
-                "-c",
-                "ulimit -n 300; exec \"$0\" -noColor -explicit only -method \"$1\"",
-                Path.Combine(AppContext.BaseDirectory, typeof(ListenerTests).Assembly.GetName().Name!),
-                $"{typeof(ListenerTests).FullName}.{nameof(In_a_process_of_its_own_it_runs_out_of_descriptors_and_recovers)}",
-            },
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
-        Task<string> output = child.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-        Task<string> errors = child.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-
-        await child.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromMinutes(2), TestContext.Current.CancellationToken);
-        string said = await output + await errors;
-
-        Assert.True(child.ExitCode == 0, said);
-        Assert.Contains("Failed: 0", said, StringComparison.Ordinal);
-        Assert.Contains("Total: 1,", said, StringComparison.Ordinal);
+        // The limit is the process's. It does what the explicit test below does.
+        await OwnProcess.PassesWithDescriptors(300, typeof(ListenerTests), nameof(In_a_process_of_its_own_it_runs_out_of_descriptors_and_recovers));
     }
 
     [Fact(Explicit = true)]
@@ -300,13 +278,7 @@ public sealed class ListenerTests : IAsyncDisposable
         using Socket client = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         List<IDisposable> all = [];
 
-        // The runtime cannot start a thread without a descriptor, and gives up: until there are some again nothing here asks for one.
-        ThreadPool.SetMinThreads(16, 16);
-        using (Barrier together = new(16))
-        {
-            await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => Task.Run(together.SignalAndWait))).Soon();
-        }
-
+        await OwnProcess.WarmThreadPool();
         neighbour.Socket.ReceiveTimeout = 30_000;
         client.ReceiveTimeout = 30_000;
         try

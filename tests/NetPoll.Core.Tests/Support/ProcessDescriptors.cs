@@ -14,10 +14,6 @@ internal static class ProcessDescriptors
     /// <summary>Instances of epoll and of its like.</summary>
     internal static int[] Anonymous => Numbers("anon_inode:");
 
-    /// <summary>The highest number of all.</summary>
-    internal static int Highest => Directory.GetFileSystemEntries("/proc/self/fd")
-        .Max(static path => int.Parse(Path.GetFileName(path), CultureInfo.InvariantCulture));
-
     private static int[] Numbers(string kind)
     {
         List<int> numbers = [];

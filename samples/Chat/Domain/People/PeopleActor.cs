@@ -187,14 +187,13 @@ internal sealed class PeopleActor : IActor, IDisposable
     {
         Person person = claim.Person;
         string key = ChatRules.NameKey(person.Name);
-        if (IsTaken(context, key, isOwner, self: null, () => Give(context, claim, isOwner)) is { } isTaken)
+        switch (Look(context, key, isOwner, self: null, () => Give(context, claim, isOwner)))
         {
-            if (isTaken)
-            {
-                Refuse(context, person, claim.RequestId, RefusalReason.NameTaken, $"the name '{person.Name}' is taken");
-            }
-
-            return;
+            case Holder.SomebodyElse:
+                RefuseTaken(context, person, claim.RequestId, person.Name);
+                return;
+            case Holder.Leaving:
+                return;
         }
 
         var entry = new Entry(person, _time) { IsRegistered = isOwner };
@@ -219,14 +218,13 @@ internal sealed class PeopleActor : IActor, IDisposable
 
         string key = ChatRules.NameKey(change.NewName);
         string oldKey = ChatRules.NameKey(entry.Person.Name);
-        if (IsTaken(context, key, isOwner, entry, () => Rename(context, change, isOwner)) is { } isTaken)
+        switch (Look(context, key, isOwner, entry, () => Rename(context, change, isOwner)))
         {
-            if (isTaken)
-            {
-                Refuse(context, person, change.RequestId, RefusalReason.NameTaken, $"the name '{change.NewName}' is taken");
-            }
-
-            return;
+            case Holder.SomebodyElse:
+                RefuseTaken(context, person, change.RequestId, change.NewName);
+                return;
+            case Holder.Leaving:
+                return;
         }
 
         _byName[key] = entry;
@@ -282,25 +280,24 @@ internal sealed class PeopleActor : IActor, IDisposable
         });
     }
 
-    /// <summary>Whether somebody else has the name.</summary>
+    /// <summary>Looks who has the name, and makes them leave whose it is not.</summary>
     /// <param name="context">The turn.</param>
     /// <param name="key">The name.</param>
     /// <param name="isOwner">The name is registered, and its owner asks: whoever has it, perhaps a connection of theirs that is dead, goes.</param>
     /// <param name="self">Who asks, if they have a name.</param>
-    /// <param name="again">What to do when the name is free.</param>
-    /// <returns>True: it is taken. Null: it is free. False: it soon will be, and then <paramref name="again"/> is called.</returns>
-    private bool? IsTaken(IContext context, string key, bool isOwner, Entry? self, Action again)
+    /// <param name="again">What to do once the name is free, where somebody leaves first.</param>
+    private Holder Look(IContext context, string key, bool isOwner, Entry? self, Action again)
     {
         if (!_byName.TryGetValue(key, out Entry? other) || other == self)
         {
-            return null;
+            return Holder.Nobody;
         }
 
         PID session = other.Person.Session;
         bool isLeaving = _leaving.ContainsKey(session);
         if (!isLeaving && !isOwner)
         {
-            return true;
+            return Holder.SomebodyElse;
         }
 
         if (!isLeaving)
@@ -311,7 +308,7 @@ internal sealed class PeopleActor : IActor, IDisposable
         }
 
         other.Heirs.Enqueue(again);
-        return false;
+        return Holder.Leaving;
     }
 
     private void Register(IContext context, Register register)
@@ -459,8 +456,21 @@ internal sealed class PeopleActor : IActor, IDisposable
         }
     }
 
+    private static void RefuseTaken(IContext context, Person person, ulong requestId, string name)
+        => Refuse(context, person, requestId, RefusalReason.NameTaken, $"the name '{name}' is taken");
+
     private static void Refuse(IContext context, Person person, ulong requestId, RefusalReason reason, string text)
         => context.Send(person.Session, new Refused(requestId, reason, text));
+
+    // Whom somebody who asks for a name finds there.
+    private enum Holder
+    {
+        Nobody,
+        SomebodyElse,
+
+        // It is free once they are gone.
+        Leaving,
+    }
 
     private sealed class Entry
     {
