@@ -132,9 +132,8 @@ internal abstract partial class SocketOperation
     {
         if (_resumesOnPoller)
         {
-            // From its thread: both who completes and who registers are there.
             _queuedFor = QueuedFor.Continuation;
-            Fd.Poller.PostFromHere(this);
+            Fd.Poller.Post(this);
             return;
         }
 
