@@ -24,6 +24,9 @@ internal sealed class ActorPoller : IPollerWork
     private readonly List<Connection> _toFlush = [];
     private readonly Stack<PendingOutput> _idleOutputs = [];
     private readonly Dictionary<int, DatagramScratch> _datagramScratches = [];
+
+    // As the poller's thread has it: both flowed from whoever started NetPoll.
+    private readonly ExecutionContext? _executionContext = ExecutionContext.Capture();
     private bool _isFlushQueued;
     private bool _isDraining;
     private int _onTheirWay;
@@ -166,7 +169,10 @@ internal sealed class ActorPoller : IPollerWork
     internal void LeaveContext()
     {
         SynchronizationContext.SetSynchronizationContext(Poller.Context);
-        Poller.ResetExecutionContext();
+        if (_executionContext is not null)
+        {
+            ExecutionContext.Restore(_executionContext);
+        }
     }
 
     /// <summary>The connection got output: it is sent with that of the others when the turns of this batch have run.</summary>
