@@ -104,7 +104,6 @@ public sealed class NetDialerLeakTests
     public async Task A_process_out_of_descriptors_sheds_connections_and_serves_again_when_it_has_some()
     {
         TestBackend.SkipOnPortable(".NET's sockets complete on the thread pool, and .NET cannot start a thread, and may end, in a process without a free descriptor.");
-        Assert.SkipWhen(OperatingSystem.IsWindows(), "Needs a limit of descriptors, which Windows has not.");
 
         // The limit is the process's. It does what the explicit test below does.
         await OwnProcess.PassesWithDescriptors(300, typeof(NetDialerLeakTests), nameof(In_a_process_of_its_own_it_runs_out_of_descriptors_and_serves_again));
