@@ -16,7 +16,7 @@ namespace NetPoll.Actors;
 /// <summary>NetPoll in an actor system: its pollers, and the listeners on them.</summary>
 /// <remarks>
 /// Stop it by <see cref="ShutdownAsync"/> before the actor system: Proto.Actor's own shutdown stops no actor. If the system goes away first,
-/// the descriptors are closed all the same, and no handler is told.
+/// or before that has ended, the descriptors are closed all the same, and no handler is told.
 /// </remarks>
 public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExtension>, IAsyncDisposable
 {
@@ -303,7 +303,8 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         long start = clock.GetTimestamp();
         try
         {
-            await WhenEmptyAsync().WaitAsync(ActorPoller.ForTimer(drain), clock, cutShort).ConfigureAwait(false);
+            using CancellationTokenSource cut = CancellationTokenSource.CreateLinkedTokenSource(cutShort, System.Shutdown);
+            await WhenEmptyAsync().WaitAsync(ActorPoller.ForTimer(drain), clock, cut.Token).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
         {
@@ -324,6 +325,11 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 
         await System.Root.StopAsync(ConnectionTable).ConfigureAwait(false);
         ActorMetrics.Remove(this);
+        if (System.Shutdown.IsCancellationRequested)
+        {
+            // It went away meanwhile, and whoever was stopped since has not heard of it.
+            await CloseWithoutActorsAsync().ConfigureAwait(false);
+        }
 
         await _onSystemShutdown.DisposeAsync().ConfigureAwait(false);
         await _group.DisposeAsync().ConfigureAwait(false);
@@ -383,11 +389,16 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         async Task CloseAllAsync()
         {
             ActorMetrics.Remove(this);
-            await WhenNoneMovesAsync().ConfigureAwait(false);
-            await ForEachConnectionAsync(static connection => connection.CloseWithoutActor()).ConfigureAwait(false);
-            await CloseDatagramsWithoutActorsAsync().ConfigureAwait(false);
+            await CloseWithoutActorsAsync().ConfigureAwait(false);
             await _group.DisposeAsync().ConfigureAwait(false);
         }
+    }
+
+    private async Task CloseWithoutActorsAsync()
+    {
+        await WhenNoneMovesAsync().ConfigureAwait(false);
+        await ForEachConnectionAsync(static connection => connection.CloseWithoutActor()).ConfigureAwait(false);
+        await CloseDatagramsWithoutActorsAsync().ConfigureAwait(false);
     }
 
     private PID Spawn(ListenerActor listener)

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using NetPoll.Actors.Tests.Support;
 using NetPoll.Tests;
 using Proto;
@@ -53,8 +55,8 @@ public sealed class ShutdownTests
 
         Task shutdown = server.NetPoll.ShutdownAsync(Timeout.InfiniteTimeSpan);
         Assert.Equal("told", await peer.ReceiveTextAsync(4));
-        System.Net.Sockets.SocketException refused = await Assert.ThrowsAnyAsync<System.Net.Sockets.SocketException>(() => Peer.ConnectAsync(listener.EndPoint));
-        Assert.Equal(System.Net.Sockets.SocketError.ConnectionRefused, refused.SocketErrorCode);
+        SocketException refused = await Assert.ThrowsAnyAsync<SocketException>(() => Peer.ConnectAsync(listener.EndPoint));
+        Assert.Equal(SocketError.ConnectionRefused, refused.SocketErrorCode);
         Assert.False(shutdown.IsCompleted);
         Assert.False(connection.HasClosed);
 
@@ -189,7 +191,7 @@ public sealed class ShutdownTests
         await server.NetPoll.ShutdownAsync(TimeSpan.FromSeconds(1)).Soon();
         await server.NetPoll.ShutdownAsync(TimeSpan.FromSeconds(1)).Soon(); // Harmless.
 
-        await Assert.ThrowsAnyAsync<System.Net.Sockets.SocketException>(() => Peer.ConnectAsync(listener.EndPoint));
+        await Assert.ThrowsAnyAsync<SocketException>(() => Peer.ConnectAsync(listener.EndPoint));
         Assert.All(pids, pid => Assert.IsType<DeadLetterProcess>(server.System.ProcessRegistry.Get(pid)));
         Assert.All(server.Homes, static home => Assert.True(home.Poller.HasStopped));
         await Assert.ThrowsAsync<ObjectDisposedException>(() => server.ListenAsync(new ConnectionScript()));
@@ -275,7 +277,64 @@ public sealed class ShutdownTests
 
         await Eventually.True("the sockets are closed", () => !sockets.Exists(Descriptors.Has));
         await Eventually.True("the pollers have stopped", () => server.Homes.All(static home => home.Poller.HasStopped));
-        await Assert.ThrowsAnyAsync<System.Net.Sockets.SocketException>(() => Peer.ConnectAsync(listener.EndPoint));
+        await Assert.ThrowsAnyAsync<SocketException>(() => Peer.ConnectAsync(listener.EndPoint));
+    }
+
+    [Fact]
+    public async Task An_actor_system_that_goes_away_during_the_shutdown_cuts_it_short_and_leaves_no_descriptor()
+    {
+        await using TestServer server = new(pollers: 2);
+        ConnectionScript script = new() { Shutdown = static self => self.Send("told"u8) };
+        Listener listener = await server.ListenAsync(script);
+        (Peer peer, ScriptedConnection _) = await TestServer.OpenAsync(listener, script);
+        using Peer _ = peer;
+        string socket = peer.ServerSocketName()!;
+        DatagramSocket datagrams = await server.NetPoll.BindDatagramsAsync(
+            "datagrams", new IPEndPoint(IPAddress.Loopback, 0), static () => new ScriptedDatagramActor(DatagramScript.Echo())).Soon();
+
+        Task shutdown = server.NetPoll.ShutdownAsync(Timeout.InfiniteTimeSpan);
+        Assert.Equal("told", await peer.ReceiveTextAsync(4));
+        await server.System.ShutdownAsync().Soon();
+        await shutdown.Soon();
+
+        await peer.ExpectResetAsync();
+        Assert.False(Descriptors.Has(socket));
+        using Socket sameAddress = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        sameAddress.Bind(datagrams.LocalEndPoint);
+    }
+
+    [Theory]
+    [InlineData(ConnectionScheduling.Poller)]
+    [InlineData(ConnectionScheduling.ThreadPool)]
+    public async Task A_handler_that_outlives_the_actor_system_finds_its_poller_at_rest(ConnectionScheduling scheduling)
+    {
+        TaskCompletionSource gate = new();
+        await using TestServer server = new();
+        ConnectionScript script = new();
+        Listener listener = await server.ListenAsync(script, new ConnectionOptions { Scheduling = scheduling });
+        (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(listener, script);
+        using Peer _ = peer;
+        TaskCompletionSource isBusy = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task handler = connection.Do(async _ =>
+        {
+            isBusy.SetResult();
+            await gate.Task;
+        });
+        await isBusy.Task.Soon();
+        await server.NetPoll.ShutdownAsync(TimeSpan.Zero).Soon();
+        await server.System.ShutdownAsync().Soon();
+
+        gate.SetResult();
+        await handler.Soon();
+
+        // What a connection that had still something to say to its actor queued again and again would run between these.
+        for (int turn = 0; turn < 100; turn++)
+        {
+            await server.OnPoller(static () => true);
+        }
+
+        Assert.InRange(server.DeadLetters.Count, 0, 10);
+        Assert.False(connection.HasClosed);
     }
 
     [Fact]
@@ -304,15 +363,15 @@ public sealed class ShutdownTests
         Assert.Equal(["netpoll/poller-0", "netpoll/poller-1"], server.NetPoll.Pollers.Select(static pid => pid.Id));
     }
 
-    private static bool IsFree(System.Net.EndPoint endPoint)
+    private static bool IsFree(EndPoint endPoint)
     {
         try
         {
-            using System.Net.Sockets.Socket socket = new(endPoint.AddressFamily, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
+            using System.Net.Sockets.Socket socket = new(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             socket.Bind(endPoint);
             return true;
         }
-        catch (System.Net.Sockets.SocketException)
+        catch (SocketException)
         {
             return false;
         }

@@ -90,6 +90,9 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
     // Raised by others and in the word, or by a turn for itself.
     private bool HasSignals => _ownSignals != 0 || Volatile.Read(ref _status) != Busy;
 
+    // An actor whose system has shut down hears nothing more: signals that wait for it would be dead letters, turn after turn, for ever.
+    private bool HearsSignals => !IsSuspended && SignalMessage is not null && !System.Shutdown.IsCancellationRequested;
+
     /// <summary>A user message that tells the actor to look at its signals; null where there are no signals.</summary>
     protected virtual object? SignalMessage => null;
 
@@ -456,7 +459,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
 
         while (true)
         {
-            if (!IsSuspended && HasSignals && SignalMessage is not null)
+            if (HasSignals && HearsSignals)
             {
                 Home.Poller.Post(this);
                 return false;
@@ -464,7 +467,7 @@ internal class PollerMailbox : Process, IMailbox, IPollerWork
 
             // Bits stay where they are while they cannot be delivered.
             int status = Volatile.Read(ref _status);
-            if ((IsSuspended || status == Busy || SignalMessage is null) && Interlocked.CompareExchange(ref _status, status & ~Busy, status) == status)
+            if ((status == Busy || !HearsSignals) && Interlocked.CompareExchange(ref _status, status & ~Busy, status) == status)
             {
                 break;
             }
