@@ -3,7 +3,14 @@ using NetPoll.Bench;
 using NetPoll.Core;
 
 BenchArguments arguments = BenchArguments.Parse(args);
-await using PollerGroup group = new(new PollerOptions { PollerCount = arguments.Pollers, Backend = arguments.Backend });
+
+// Nothing here has values that flow from await to await.
+await using PollerGroup group = new(new PollerOptions
+{
+    PollerCount = arguments.Pollers,
+    Backend = arguments.Backend,
+    FlowExecutionContext = false,
+});
 await using NetListener listener = NetListener.Listen(new IPEndPoint(IPAddress.Loopback, arguments.Port), group);
 Console.WriteLine($"listening on {listener.LocalEndPoint}");
 while (true)

@@ -59,6 +59,7 @@ public sealed partial class Poller
     private long _turnStartedAt;
     private bool _isTurnMeasured;
     private object? _currentWork;
+    private ExecutionContext? _executionContext;
 
     // Any thread.
     private SleepState _sleep;
@@ -427,6 +428,25 @@ public sealed partial class Poller
         }
     }
 
+    /// <summary>What ran here may have left values in async-locals: what runs next does not see them. The poller's thread.</summary>
+    internal void ResetExecutionContext()
+    {
+        if (_executionContext is not null)
+        {
+            ExecutionContext.Restore(_executionContext);
+            SuppressFlow();
+        }
+    }
+
+    // For good: the control that would undo it is let go.
+    private void SuppressFlow()
+    {
+        if (!_options.FlowExecutionContext)
+        {
+            ExecutionContext.SuppressFlow();
+        }
+    }
+
     private void Pin()
     {
         IoResult result = _platform.PinCurrentThread(Index, out int core);
@@ -445,6 +465,8 @@ public sealed partial class Poller
     {
         _current = this;
         SynchronizationContext.SetSynchronizationContext(Context);
+        _executionContext = ExecutionContext.Capture();
+        SuppressFlow();
         try
         {
             if (_options.PinToCores)

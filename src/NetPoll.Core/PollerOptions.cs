@@ -60,6 +60,13 @@ public sealed class PollerOptions
     /// </summary>
     public TimeSpan StallThreshold { get; set; } = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>
+    /// Whether code that awaits on a poller's thread gets back what it had in <see cref="AsyncLocal{T}"/> values, as the current activity of a
+    /// trace, and whether what it starts from there inherits them. Default true, as everywhere in .NET. Without, such values are lost at
+    /// every await there, and an awaited echo costs about 1% less.
+    /// </summary>
+    public bool FlowExecutionContext { get; set; } = true;
+
     /// <summary>The clock of every deadline. Default: the system's. With another one the pollers sleep on the timers that it makes.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 

@@ -24,9 +24,6 @@ internal sealed class ActorPoller : IPollerWork
     private readonly List<Connection> _toFlush = [];
     private readonly Stack<PendingOutput> _idleOutputs = [];
     private readonly Dictionary<int, DatagramScratch> _datagramScratches = [];
-
-    // As the poller's thread has it: both flowed from whoever started NetPoll.
-    private readonly ExecutionContext? _executionContext = ExecutionContext.Capture();
     private bool _isFlushQueued;
     private bool _isDraining;
     private int _onTheirWay;
@@ -169,10 +166,7 @@ internal sealed class ActorPoller : IPollerWork
     internal void LeaveContext()
     {
         SynchronizationContext.SetSynchronizationContext(Poller.Context);
-        if (_executionContext is not null)
-        {
-            ExecutionContext.Restore(_executionContext);
-        }
+        Poller.ResetExecutionContext();
     }
 
     /// <summary>The connection got output: it is sent with that of the others when the turns of this batch have run.</summary>

@@ -281,6 +281,26 @@ public sealed class ActorOnPollerTests : IAsyncDisposable
         Assert.Null(await _server.OnPoller(() => local.Value));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Whether_async_locals_flow_on_its_poller_is_the_same_after_a_handler_that_awaited(bool flows)
+    {
+        await using TestServer server = new(options: new PollerOptions { FlowExecutionContext = flows });
+        PID pid = server.System.Root.Spawn(Props.FromFunc(static async context =>
+        {
+            if (context.Message is string)
+            {
+                await Task.Yield();
+                context.Respond("done");
+            }
+        }).OnPoller(PollerChoice.At(0)));
+
+        await server.System.Root.RequestAsync<string>(pid, "await", TestContext.Current.CancellationToken).Soon();
+
+        Assert.Equal(!flows, await server.OnPoller(ExecutionContext.IsFlowSuppressed));
+    }
+
     [Fact]
     public async Task Code_that_is_no_actor_can_post_to_a_poller()
     {
