@@ -282,11 +282,9 @@ public sealed partial class Poller
     /// <summary>Queues work. Any thread; allocates nothing. The work must not be in a queue already.</summary>
     internal void Post(IPollerWork work)
     {
-        if (IsCurrent && !_hasEnded)
+        if (IsCurrent)
         {
-            // What came from other threads before comes first, so that the order holds for a caller that changes threads, too.
-            _inbox.DrainTo(_runQueue);
-            _runQueue.Enqueue(work);
+            PostFromHere(work);
         }
         else if (_inbox.TryPush(work))
         {
@@ -296,6 +294,21 @@ public sealed partial class Poller
         {
             PostAfterEnd(work);
         }
+    }
+
+    /// <summary>As <see cref="Post(IPollerWork)"/>, by one who knows that he is on the poller's thread, which takes as long to find out.</summary>
+    internal void PostFromHere(IPollerWork work)
+    {
+        AssertCurrent();
+        if (_hasEnded)
+        {
+            PostAfterEnd(work);
+            return;
+        }
+
+        // What came from other threads before comes first, so that the order holds for a caller that changes threads, too.
+        _inbox.DrainTo(_runQueue);
+        _runQueue.Enqueue(work);
     }
 
     /// <summary>Takes a socket in. Any thread; the first event may arrive before this returns. Go: <c>poll_runtime_pollOpen</c>.</summary>

@@ -66,6 +66,9 @@ internal sealed class PollerInbox
         while (oldest is not null)
         {
             IPollerWork? next = oldest.Next;
+
+            // Free to be posted again, by the very run that follows, and a chain keeps nothing alive.
+            oldest.Next = null;
             queue.Enqueue(oldest);
             oldest = next;
         }

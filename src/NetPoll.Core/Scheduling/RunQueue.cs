@@ -3,60 +3,88 @@ using System.Diagnostics.CodeAnalysis;
 namespace NetPoll.Core.Scheduling;
 
 /// <summary>What is runnable on a poller's thread, first in, first out. That thread's alone.</summary>
+/// <remarks>
+/// A ring. To link the work itself would need no room, but write to two pieces of work for each that comes and goes, and each such write of a
+/// reference is a call of the collector's.
+/// </remarks>
 internal sealed class RunQueue
 {
-    private IPollerWork? _head;
-    private IPollerWork? _tail;
+    private const int Initial = 64;
+
+    // Half a megabyte: what a larger burst needed is given back when it is over.
+    private const int MostKept = 64 * 1024;
+
+    // A power of two.
+    private Entry[] _entries = new Entry[Initial];
+    private int _head;
 
     // Written by the poller's thread, read by anybody's snapshot.
     private int _count;
 
-    internal bool IsEmpty => _head is null;
+    internal bool IsEmpty => _count == 0;
 
     internal int Count => Volatile.Read(ref _count);
 
+    /// <summary>How much is queued without allocating.</summary>
+    internal int Room => _entries.Length;
+
     internal void Enqueue(IPollerWork work)
     {
-        work.Next = null;
-        if (_tail is null)
+        if (_count == _entries.Length)
         {
-            _head = work;
-        }
-        else
-        {
-            _tail.Next = work;
+            Resize(_count * 2);
         }
 
-        _tail = work;
+        EntryAt(_count).Work = work;
         _count++;
     }
 
     /// <summary>Shows everything that is queued, in order; nothing is taken out.</summary>
     internal void Visit<TState>(TState state, Action<IPollerWork, TState> look)
     {
-        for (IPollerWork? work = _head; work is not null; work = work.Next)
+        for (int index = 0; index < _count; index++)
         {
-            look(work, state);
+            look(EntryAt(index).Work!, state);
         }
     }
 
     internal bool TryDequeue([NotNullWhen(true)] out IPollerWork? work)
     {
-        work = _head;
-        if (work is null)
+        if (_count == 0)
         {
+            work = null;
             return false;
         }
 
-        _head = work.Next;
-        if (_head is null)
+        ref Entry entry = ref EntryAt(0);
+        work = entry.Work!;
+        entry.Work = null;
+        _head++;
+        if (--_count == 0 && _entries.Length > MostKept)
         {
-            _tail = null;
+            Resize(Initial);
         }
 
-        // Free to be queued again, by the very Run that follows.
-        work.Next = null;
-        _count--;
         return true;
+    }
+
+    private ref Entry EntryAt(int index) => ref _entries[(_head + index) & (_entries.Length - 1)];
+
+    private void Resize(int length)
+    {
+        Entry[] entries = new Entry[length];
+        for (int index = 0; index < _count; index++)
+        {
+            entries[index] = EntryAt(index);
+        }
+
+        _entries = entries;
+        _head = 0;
+    }
+
+    // A structure, or each store would be checked against the array's type.
+    private struct Entry
+    {
+        internal IPollerWork? Work;
     }
 }

@@ -132,8 +132,9 @@ internal abstract partial class SocketOperation
     {
         if (_resumesOnPoller)
         {
+            // From its thread: both who completes and who registers are there.
             _queuedFor = QueuedFor.Continuation;
-            Fd.Poller.Post(this);
+            Fd.Poller.PostFromHere(this);
             return;
         }
 

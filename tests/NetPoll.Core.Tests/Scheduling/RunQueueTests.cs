@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using NetPoll.Core.Scheduling;
 
 namespace NetPoll.Core.Tests.Scheduling;
@@ -49,5 +50,102 @@ public sealed class RunQueueTests
         }
 
         Assert.Equal(6, taken);
+    }
+
+    [Theory]
+    [InlineData(1_000)]
+    [InlineData(100_000)]
+    public void More_than_it_has_room_for_keeps_its_order_while_work_comes_and_goes(int most)
+    {
+        RunQueue queue = new();
+        List<int> seen = [];
+        int queued = 0;
+        for (int round = 0; round < 2; round++)
+        {
+            // Two in and one out, so that it grows from any place of the ring.
+            while (queue.Count < most)
+            {
+                queue.Enqueue(new Numbered(queued++));
+                queue.Enqueue(new Numbered(queued++));
+                seen.Add(Take(queue));
+            }
+
+            List<int> visited = [];
+            queue.Visit(visited, static (work, numbers) => numbers.Add(((Numbered)work).Number));
+            Assert.Equal(Enumerable.Range(seen.Count, queue.Count), visited);
+            while (!queue.IsEmpty)
+            {
+                seen.Add(Take(queue));
+            }
+        }
+
+        Assert.Equal(Enumerable.Range(0, queued), seen);
+    }
+
+    [Fact]
+    public void What_has_run_is_not_kept_alive()
+    {
+        RunQueue queue = new();
+        WeakReference work = Run(queue);
+
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        Assert.False(work.IsAlive);
+        GC.KeepAlive(queue);
+    }
+
+    [Fact]
+    public void What_a_burst_needed_is_given_back_and_what_is_usual_is_kept()
+    {
+        RunQueue queue = new();
+        Numbered work = new(0);
+        Fill(queue, work, 1_000_000);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Fill(queue, work, 64);
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+
+        Fill(queue, work, 10_000);
+        before = GC.GetAllocatedBytesForCurrentThread();
+        Fill(queue, work, 10_000);
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+        Assert.InRange(queue.Room, 10_000, 64 * 1024);
+    }
+
+    private static int Take(RunQueue queue)
+    {
+        Assert.True(queue.TryDequeue(out IPollerWork? work));
+        return ((Numbered)work).Number;
+    }
+
+    private static void Fill(RunQueue queue, IPollerWork work, int count)
+    {
+        for (int number = 0; number < count; number++)
+        {
+            queue.Enqueue(work);
+        }
+
+        while (queue.TryDequeue(out _))
+        {
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static WeakReference Run(RunQueue queue)
+    {
+        Numbered work = new(0);
+        queue.Enqueue(work);
+        Assert.Equal(0, Take(queue));
+        return new WeakReference(work);
+    }
+
+    private sealed class Numbered(int number) : IPollerWork
+    {
+        internal int Number { get; } = number;
+
+        IPollerWork? IPollerWork.Next { get; set; }
+
+        void IPollerWork.Run()
+        {
+        }
     }
 }
