@@ -76,7 +76,7 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
         ArgumentNullException.ThrowIfNull(handle);
         group ??= PollerGroup.Default;
         group.Start();
-        NetFd fd = NetFd.OpenOrClose(group.Choose(), group.Platform.AdoptSocket(handle, PollKind.Socket));
+        NetFd fd = NetFd.OpenOrClose(group, group.Platform.AdoptSocket(handle, PollKind.Socket));
         _ = fd.SetOption(SocketSetting.NoDelay, 1);
         return new NetConnection(fd);
     }
@@ -148,7 +148,12 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
 
     /// <summary>How long until a direction's deadline: null when it has none, zero when it has passed.</summary>
     /// <param name="mode">Read or Write.</param>
-    public TimeSpan? TimeLeft(PollMode mode) => _fd.TimeLeft(mode);
+    /// <exception cref="ObjectDisposedException">The connection was closed.</exception>
+    public TimeSpan? TimeLeft(PollMode mode)
+    {
+        ThrowUnless(OperationOutcome.From(_fd.TimeLeft(mode, out TimeSpan? left)), "look at the deadline of");
+        return left;
+    }
 
     /// <summary>Sends the FIN: the peer reads the end of the stream, we may still read.</summary>
     public void CloseWrite() => Shutdown(PollMode.Write);
@@ -165,13 +170,17 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
     /// <param name="keepAlive">Null for no probes.</param>
     public void SetKeepAlive(KeepAlive? keepAlive)
     {
-        Set(SocketSetting.KeepAlive, keepAlive is null ? 0 : 1);
         if (keepAlive is { } wanted)
         {
-            Set(SocketSetting.KeepAliveTimeSeconds, Seconds(wanted.Time, nameof(wanted.Time)));
-            Set(SocketSetting.KeepAliveIntervalSeconds, Seconds(wanted.Interval, nameof(wanted.Interval)));
+            // Refused before anything is changed.
+            int time = Seconds(wanted.Time, nameof(wanted.Time));
+            int interval = Seconds(wanted.Interval, nameof(wanted.Interval));
+            Set(SocketSetting.KeepAliveTimeSeconds, time);
+            Set(SocketSetting.KeepAliveIntervalSeconds, interval);
             Set(SocketSetting.KeepAliveProbes, wanted.Probes);
         }
+
+        Set(SocketSetting.KeepAlive, keepAlive is null ? 0 : 1);
     }
 
     /// <summary>
@@ -192,7 +201,7 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
     /// <summary>What closing does with unsent bytes.</summary>
     /// <param name="linger">
     /// Null, the default: the system sends them. Zero: they are thrown away, and the peer sees a reset. More: the system gives up after so long,
-    /// in whole seconds.
+    /// in whole seconds, and <see cref="CloseAsync"/> completes when all is acknowledged or that is over; a thread of the thread pool waits for it.
     /// </param>
     public void SetLinger(TimeSpan? linger) =>
         Set(SocketSetting.LingerSeconds, linger is { } value && value > TimeSpan.Zero ? Seconds(value, nameof(linger)) : linger is null ? -1 : 0);

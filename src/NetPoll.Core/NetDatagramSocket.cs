@@ -81,7 +81,7 @@ public sealed class NetDatagramSocket : IAsyncDisposable, IDisposable
         group ??= PollerGroup.Default;
         group.Start();
         PollableSocket socket = group.Platform.AdoptSocket(handle, PollKind.Datagram);
-        return new NetDatagramSocket(NetFd.OpenOrClose(group.Choose(), socket), (IDatagramSocket)socket);
+        return new NetDatagramSocket(NetFd.OpenOrClose(group, socket), (IDatagramSocket)socket);
     }
 
     /// <summary>Takes a datagram out of the queue, or waits for one.</summary>
@@ -222,11 +222,7 @@ public sealed class NetDatagramSocket : IAsyncDisposable, IDisposable
         NetFd? fd = null;
         if (result.IsSuccess)
         {
-            result = NetFd.Open(group.Choose(), socket!, out fd);
-            if (!result.IsSuccess)
-            {
-                _ = socket!.Close();
-            }
+            result = NetFd.OpenOrClose(group, socket!, out fd);
         }
 
         return result.IsSuccess

@@ -79,7 +79,7 @@ public sealed class NetDescriptor : IByteStream, IAsyncDisposable, IDisposable
         ArgumentNullException.ThrowIfNull(handle);
         group ??= PollerGroup.Default;
         group.Start();
-        return Open(group.Choose(), group.Platform.AdoptFile(handle));
+        return Open(group, group.Platform.AdoptFile(handle));
     }
 
     /// <summary>Makes a pipe: what is written at one end is read at the other.</summary>
@@ -99,8 +99,8 @@ public sealed class NetDescriptor : IByteStream, IAsyncDisposable, IDisposable
         NetDescriptor? first = null;
         try
         {
-            first = Open(group.Choose(), reader);
-            return (first, Open(group.Choose(), writer));
+            first = Open(group, reader);
+            return (first, Open(group, writer));
         }
         catch
         {
@@ -213,7 +213,17 @@ public sealed class NetDescriptor : IByteStream, IAsyncDisposable, IDisposable
 
     /// <summary>How long until a direction's deadline: null when it has none, zero when it has passed.</summary>
     /// <param name="mode">Read or Write.</param>
-    public TimeSpan? TimeLeft(PollMode mode) => _fd?.TimeLeft(mode);
+    /// <exception cref="ObjectDisposedException">It was closed.</exception>
+    public TimeSpan? TimeLeft(PollMode mode)
+    {
+        TimeSpan? left = null;
+        if (_fd is not null)
+        {
+            ThrowUnless(OperationOutcome.From(_fd.TimeLeft(mode, out left)), "look at the deadline of");
+        }
+
+        return left;
+    }
 
     /// <summary>Calls somebody with the system's number, which stays this descriptor's for the length of the call. Go: <c>RawConn.Control</c>.</summary>
     /// <exception cref="ObjectDisposedException">It was closed.</exception>
@@ -263,8 +273,19 @@ public sealed class NetDescriptor : IByteStream, IAsyncDisposable, IDisposable
     /// <summary>The number and what is open under it, where the system tells: <c>descriptor 5 (pipe:[4711])</c>.</summary>
     public override string ToString() => _name;
 
-    private static NetDescriptor Open(Poller poller, AdoptedFile adopted)
+    private static NetDescriptor Open(PollerGroup group, AdoptedFile adopted)
     {
+        Poller poller;
+        try
+        {
+            poller = group.Choose();
+        }
+        catch (ObjectDisposedException)
+        {
+            _ = adopted.File.Close();
+            throw;
+        }
+
         IoResult result = NetFd.Open(poller, adopted.File, out NetFd? fd);
         if (result.IsNotPollable)
         {

@@ -56,7 +56,7 @@ public sealed class NetDialer
     /// <see cref="FallbackDelay"/> or when one has failed. The first connection wins; the others are closed (Happy Eyeballs).
     /// </remarks>
     /// <inheritdoc cref="ConnectAsync(EndPoint, CancellationToken)" path="/exception"/>
-    /// <exception cref="SocketException">The name has no address.</exception>
+    /// <exception cref="SocketException">The name has no address, or could not be looked up; the message names it.</exception>
     public ValueTask<NetConnection> ConnectAsync(string host, int port, CancellationToken cancellationToken = default) =>
         ConnectAsync(host, port, AddressFamily.Unspecified, cancellationToken);
 
@@ -81,7 +81,7 @@ public sealed class NetDialer
             // A look-up may not heed its token, as the system's does not once it is under way.
             IPAddress[] addresses = IPAddress.TryParse(host, out IPAddress? literal)
                 ? [literal]
-                : await Resolver(host, attempts.Token).WaitAsync(attempts.Token);
+                : await ResolveAsync(host, attempts.Token);
             if (family != AddressFamily.Unspecified)
             {
                 addresses = Array.FindAll(addresses, found => found.AddressFamily == family);
@@ -94,6 +94,23 @@ public sealed class NetDialer
         catch (OperationCanceledException) when (timeout.Token.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             throw TimedOut(host, port);
+        }
+        catch (OperationCanceledException exception) when (cancellationToken.IsCancellationRequested)
+        {
+            // By the caller's token, not by the one that all attempts share.
+            throw new OperationCanceledException(exception.Message, exception, cancellationToken);
+        }
+    }
+
+    private async Task<IPAddress[]> ResolveAsync(string host, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await Resolver(host, cancellationToken).WaitAsync(cancellationToken);
+        }
+        catch (SocketException exception)
+        {
+            throw new SocketException((int)exception.SocketErrorCode, $"look up '{host}': {exception.Message}");
         }
     }
 

@@ -66,11 +66,7 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
         NetFd? fd = null;
         if (result.IsSuccess)
         {
-            result = NetFd.Open(group.Choose(), socket!, out fd);
-            if (!result.IsSuccess)
-            {
-                _ = socket!.Close();
-            }
+            result = NetFd.OpenOrClose(group, socket!, out fd);
         }
 
         return result.IsSuccess ? new NetListener(fd!, group) : throw OperationOutcome.From(result).ToException("listen on", endPoint);
@@ -223,15 +219,22 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
             return accepted.Outcome;
         }
 
-        IoResult opened = NetFd.Open(_group.Choose(), accepted.Socket!, out NetFd? fd);
+        IoResult opened;
+        NetFd? fd;
+        try
+        {
+            opened = NetFd.OpenOrClose(_group, accepted.Socket!, out fd);
+        }
+        catch (ObjectDisposedException)
+        {
+            // The group has stopped since.
+            return OperationOutcome.From(PollResult.Closing);
+        }
+
         if (opened.IsSuccess)
         {
             _ = fd!.SetOption(SocketSetting.NoDelay, 1);
             connection = new NetConnection(fd);
-        }
-        else
-        {
-            _ = accepted.Socket!.Close();
         }
 
         return OperationOutcome.From(opened);

@@ -443,6 +443,32 @@ public sealed class NetDialerTests : IAsyncDisposable
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(async () => await Dialer().ConnectAsync(Host, 65_536));
     }
 
+    [Fact]
+    public async Task A_name_that_cannot_be_looked_up_is_named_with_the_system_s_error()
+    {
+        NetDialer dialer = Dialer();
+        dialer.Resolver = static (_, _) => throw new SocketException((int)SocketError.TryAgain);
+
+        SocketException failure = await Assert.ThrowsAsync<SocketException>(async () => await dialer.ConnectAsync(Host, 80));
+
+        Assert.Equal(SocketError.TryAgain, failure.SocketErrorCode);
+        Assert.Contains($"look up '{Host}'", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_cancelled_race_is_cancelled_by_the_caller_s_token()
+    {
+        using CancellationTokenSource cancel = new();
+        NetDialer dialer = Dialer();
+        dialer.Resolver = static (_, token) => Task.Delay(Timeout.Infinite, token).ContinueWith(static _ => Array.Empty<IPAddress>(), token);
+        Task connecting = dialer.ConnectAsync(Host, 80, cancel.Token).AsTask();
+        await cancel.CancelAsync();
+
+        OperationCanceledException failure = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => connecting);
+
+        Assert.Equal(cancel.Token, failure.CancellationToken);
+    }
+
     private static IPEndPoint ClosedEndPoint()
     {
         using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

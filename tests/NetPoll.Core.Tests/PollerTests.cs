@@ -460,6 +460,10 @@ public sealed class PollerTests
         fds[1].SetDeadline(PollMode.Read, Deadline.After(TimeSpan.FromHours(2)));
         fds[2].SetDeadline(PollMode.Write, Deadline.After(TimeSpan.FromHours(3)));
 
+        // A mailbox parks without an operation, and is none itself.
+        Assert.True(world.Poller.Open(new ScriptedSocket(), out PollDescriptor? mailbox).IsSuccess);
+        mailbox!.Arm(PollMode.Read, new SilentWaiter());
+
         // One is closed while a read of its is in the system, and one is on its way into it.
         using SemaphoreSlim entered = new(0);
         using SemaphoreSlim leave = new(0);
@@ -480,13 +484,13 @@ public sealed class PollerTests
 
         PollerSnapshot snapshot = Assert.IsType<PollerSnapshot>(seen);
         Assert.Equal((world.Group.Name, "poller-0"), (snapshot.Group, snapshot.Poller));
-        Assert.Equal(6, snapshot.Monitored);
+        Assert.Equal(7, snapshot.Monitored);
         Assert.Equal(1, snapshot.Opening);
         Assert.Equal(1, snapshot.Closing);
         Assert.Equal(1, snapshot.InOperation);
-        Assert.Equal(3, snapshot.ReadersParked);
+        Assert.Equal(4, snapshot.ReadersParked);
         Assert.Equal(2, snapshot.WritersParked);
-        Assert.Equal(5, world.Poller.ParkedCount);
+        Assert.Equal(6, world.Poller.ParkedCount);
         Assert.Equal(4, snapshot.DeadlinesArmed);
         Assert.Equal(0, snapshot.DeadlinesFired);
         Assert.Equal(0, snapshot.Runnable);
@@ -501,9 +505,9 @@ public sealed class PollerTests
         Assert.Equal(1, await inSystem);
         await closed;
         snapshot = world.Poller.Snapshot();
-        Assert.Equal((5, 0, 0, 0), (snapshot.Monitored, snapshot.Opening, snapshot.Closing, snapshot.InOperation));
+        Assert.Equal((6, 0, 0, 0), (snapshot.Monitored, snapshot.Opening, snapshot.Closing, snapshot.InOperation));
         await opening.CloseAsync();
-        Assert.Equal(4, world.Poller.Snapshot().Monitored);
+        Assert.Equal(5, world.Poller.Snapshot().Monitored);
     }
 
     [Fact]

@@ -169,7 +169,7 @@ internal enum SocketSetting
 
     /// <summary>
     /// Below 0: closing returns at once and the system sends the rest. 0: closing resets the connection and throws away what is unsent. Above
-    /// 0: as below 0 on a non-blocking socket, but the system gives up after so many seconds.
+    /// 0: closing blocks, on a non-blocking socket as well, until all is sent and acknowledged or so many seconds are over.
     /// </summary>
     LingerSeconds,
 }

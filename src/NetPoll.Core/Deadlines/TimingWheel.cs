@@ -22,13 +22,22 @@ internal sealed class TimingWheel
     private readonly DeadlineNode?[] _buckets = new DeadlineNode?[Levels * BucketsPerLevel];
     private readonly ulong[] _occupied = new ulong[Levels * WordsPerLevel];
 
-    // Everything due at or before this tick has been reminded.
+    // Everything due at or before this tick has been reminded; but for some that are due at it, while that is unfinished.
     private long _current;
+    private bool _isUnfinished;
+
+    // Written by the poller's thread, read by anybody's snapshot.
+    private long _expired;
 
     internal TimingWheel(long now) => _current = now / PollerClock.NanosecondsPerMillisecond;
 
     /// <summary>Nodes in the wheel, which lazily counts those whose deadline was cleared meanwhile.</summary>
     internal int Count { get; private set; }
+
+    /// <summary>Deadlines of descriptors that have passed since the start, without what was reminded for nothing. Any thread.</summary>
+    internal long Expired => Volatile.Read(ref _expired);
+
+    internal void CountExpired(int count) => _expired += count;
 
     /// <summary>The first tick at or after a time. Rounded up, so that nothing is early.</summary>
     internal static long TickOf(long nanoseconds) =>
@@ -72,6 +81,11 @@ internal sealed class TimingWheel
             return long.MaxValue;
         }
 
+        if (_isUnfinished)
+        {
+            return _current * PollerClock.NanosecondsPerMillisecond;
+        }
+
         long next = long.MaxValue;
         for (int level = 0; level < Levels; level++)
         {
@@ -90,12 +104,13 @@ internal sealed class TimingWheel
     /// <summary>Reminds every node that is due. Nodes that arm themselves again meanwhile are due in a later call.</summary>
     /// <param name="now">The clock, in nanoseconds.</param>
     /// <param name="ready">Where the waiters go that this frees.</param>
+    /// <param name="most">How many nodes at most; the others are due in the next call.</param>
     /// <returns>Nodes reminded.</returns>
-    internal int Advance(long now, ReadyList ready)
+    internal int Advance(long now, ReadyList ready, int most = int.MaxValue)
     {
         long target = now / PollerClock.NanosecondsPerMillisecond;
-        int reminded = 0;
-        while (_current < target)
+        int reminded = _isUnfinished ? Expire(now, ready, most) : 0;
+        while (_current < target && !_isUnfinished)
         {
             long next = Count == 0 ? long.MaxValue : NextDue() / PollerClock.NanosecondsPerMillisecond;
             if (next > target)
@@ -106,7 +121,7 @@ internal sealed class TimingWheel
 
             _current = next;
             Cascade();
-            reminded += Expire(now, ready);
+            reminded += Expire(now, ready, most - reminded);
         }
 
         return reminded;
@@ -133,14 +148,21 @@ internal sealed class TimingWheel
         }
     }
 
-    private int Expire(long now, ReadyList ready)
+    private int Expire(long now, ReadyList ready, int most)
     {
         int reminded = 0;
         int bucket = BucketIndex(0, _current);
+        _isUnfinished = false;
 
         // One at a time: a reminder may cancel any other node, and one that arms itself again lands in a later bucket.
         while (_buckets[bucket] is { } node)
         {
+            if (reminded == most)
+            {
+                _isUnfinished = true;
+                break;
+            }
+
             Unlink(node);
             node.Tick = -1;
             node.OnDue(now, ready);

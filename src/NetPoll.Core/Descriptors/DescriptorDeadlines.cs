@@ -135,6 +135,7 @@ internal sealed class DescriptorDeadlines(PollDescriptor descriptor, TimingWheel
         _armedFor = 0;
         bool hasReadExpired = (_fromTurnEnd & PollMode.Read) == 0 && ExpireIfDue(ref _read, _readSequence, _armedReadSequence, armedFor, now);
         bool hasWriteExpired = (_fromTurnEnd & PollMode.Write) == 0 && ExpireIfDue(ref _write, _writeSequence, _armedWriteSequence, armedFor, now);
+        wheel.CountExpired((hasReadExpired ? 1 : 0) + (hasWriteExpired ? 1 : 0));
         return hasReadExpired || hasWriteExpired;
     }
 

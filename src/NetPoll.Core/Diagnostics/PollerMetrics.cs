@@ -19,16 +19,20 @@ internal static class PollerMetrics
     static PollerMetrics()
     {
         Gauge("netpoll.poller.descriptors", "{descriptor}", "Descriptors that are watched", static snapshot => snapshot.Monitored);
+        Gauge("netpoll.poller.descriptors.opening", "{descriptor}", "Descriptors that the system does not watch yet", static snapshot => snapshot.Opening);
+        Gauge("netpoll.poller.descriptors.closing", "{descriptor}", "Descriptors that are closed and still have users", static snapshot => snapshot.Closing);
+        Gauge("netpoll.poller.operations", "{operation}", "Reads and writes in progress that are not parked", static snapshot => snapshot.InOperation);
         Gauge("netpoll.poller.readers", "{waiter}", "Waiters parked for reading", static snapshot => snapshot.ReadersParked);
         Gauge("netpoll.poller.writers", "{waiter}", "Waiters parked for writing", static snapshot => snapshot.WritersParked);
         Gauge("netpoll.poller.run_queue.length", "{work}", "Work that waits for the poller's thread", static snapshot => snapshot.Runnable);
         Gauge("netpoll.deadlines.armed", "{deadline}", "Deadlines that are set and have not passed", static snapshot => snapshot.DeadlinesArmed);
-        Count("netpoll.deadlines.fired", "{reminder}", "Reminders by the wheel", static snapshot => snapshot.DeadlinesFired);
+        Count("netpoll.deadlines.fired", "{deadline}", "Deadlines that have passed", static snapshot => snapshot.DeadlinesFired);
         Count("netpoll.poller.waits", "{wait}", "Waits on the system", static snapshot => snapshot.Waits);
         Count("netpoll.poller.events", "{event}", "Events that the waits returned", static snapshot => snapshot.EventsReturned);
         Count("netpoll.poller.stale_events", "{event}", "Events of descriptors that had changed hands", static snapshot => snapshot.StaleEvents);
         Count("netpoll.poller.spurious_wakeups", "{wakeup}", "Wake-ups after which nothing was there", static snapshot => snapshot.SpuriousWakeups);
         Count("netpoll.poller.wakeups", "{wakeup}", "Wake-ups of a sleeping poller by another thread", static snapshot => snapshot.WakeupsSent);
+        Count("netpoll.poller.wakeups.coalesced", "{wakeup}", "Posts that needed no wake-up", static snapshot => snapshot.WakeupsCoalesced);
         _ = Meter.CreateObservableGauge(
             "netpoll.poller.turn.max",
             static () => Measure(static snapshot => snapshot.LongestTurn.TotalSeconds),

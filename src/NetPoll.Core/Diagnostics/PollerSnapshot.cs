@@ -11,7 +11,7 @@ namespace NetPoll.Core;
 /// <param name="WritersParked">Waiters in write slots.</param>
 /// <param name="Runnable">Work in the run queue.</param>
 /// <param name="DeadlinesArmed">Deadlines that are set and have not passed.</param>
-/// <param name="DeadlinesFired">Reminders by the wheel since the start, lazy ones included.</param>
+/// <param name="DeadlinesFired">Deadlines that have passed since the start; one that was set in the past fires nothing.</param>
 /// <param name="Waits">Waits on the system since the start.</param>
 /// <param name="EventsReturned">Events that the waits returned.</param>
 /// <param name="StaleEvents">Events dropped because their descriptor had changed hands.</param>

@@ -37,7 +37,15 @@ internal sealed class StallDetector : IDisposable
         {
             for (int index = 0; index < _pollers.Length; index++)
             {
-                Look(_pollers[index], ref _sights[index]);
+                try
+                {
+                    Look(_pollers[index], ref _sights[index]);
+                }
+#pragma warning disable CA1031 // A logger that throws has nobody to tell, and must not end the process from here.
+                catch (Exception)
+#pragma warning restore CA1031
+                {
+                }
             }
         }
     }
@@ -75,8 +83,23 @@ internal sealed class StallDetector : IDisposable
 
         sight.IsTurnReported = true;
         sight.Reported = sight.Work;
-        Log.PollerStalled(_logger, poller.Name, TimeSpan.FromTicks((now - since) / 100), sight.Work ?? "work that has just ended");
         PollerMetrics.Stalled(poller);
+        Log.PollerStalled(_logger, poller.Name, TimeSpan.FromTicks((now - since) / 100), Describe(sight.Work));
+    }
+
+    // The work may be a user's, and is just being used by another thread.
+    private static string Describe(object? work)
+    {
+        try
+        {
+            return work?.ToString() ?? "work that has just ended";
+        }
+#pragma warning disable CA1031 // The stall is told all the same.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return $"{work!.GetType()}, whose ToString threw {exception.GetType()}";
+        }
     }
 
     /// <summary>What was seen of a poller so far; of its present turn alone.</summary>

@@ -14,8 +14,10 @@ internal sealed class CallbackWork : IPollerWork
 
     public IPollerWork? Next { get; set; }
 
-    /// <summary>What is called, for the one who asks what held a thread.</summary>
-    public override string ToString() => $"{_callback.Method.DeclaringType}.{_callback.Method.Name}({_state})";
+    /// <summary>What is called, for the one who asks what held a thread: a delegate that the callback only passes on to, as that of an action.</summary>
+    public override string ToString() => _state is Delegate called ? NameOf(called) : $"{NameOf(_callback)}({_state})";
 
     public void Run() => _callback(_state);
+
+    private static string NameOf(Delegate called) => $"{called.Method.DeclaringType}.{called.Method.Name}";
 }

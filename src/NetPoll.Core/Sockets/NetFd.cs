@@ -14,6 +14,9 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
     // Set by the one who detaches, while he holds a reference: whoever destroys comes after him.
     private bool _keepsSocket;
 
+    // The close would wait until the peer has everything: not on a poller's thread, nor on the finalizer's.
+    private bool _closeBlocks;
+
     private NetFd(Poller poller, PollableSocket socket, PollDescriptor descriptor)
     {
         Poller = poller;
@@ -52,19 +55,31 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
         return result;
     }
 
-    /// <summary>Takes a socket in that was adopted, or closes it.</summary>
-    /// <exception cref="IOException">The poller cannot watch it.</exception>
-    internal static NetFd OpenOrClose(Poller poller, PollableSocket socket)
+    /// <summary>Takes a socket in at the group's next poller, or closes it.</summary>
+    /// <exception cref="ObjectDisposedException">The group has stopped.</exception>
+    internal static IoResult OpenOrClose(PollerGroup group, PollableSocket socket, out NetFd? fd)
     {
-        IoResult result = Open(poller, socket, out NetFd? fd);
-        if (result.IsSuccess)
+        fd = null;
+        try
         {
-            return fd!;
+            return Open(group.Choose(), socket, out fd);
         }
+        finally
+        {
+            if (fd is null)
+            {
+                _ = socket.Close();
+            }
+        }
+    }
 
+    /// <summary>As the other form, for a socket that was adopted.</summary>
+    /// <exception cref="IOException">The poller cannot watch it.</exception>
+    internal static NetFd OpenOrClose(PollerGroup group, PollableSocket socket)
+    {
         object? subject = socket.Name ?? (object?)socket.LocalEndPoint;
-        _ = socket.Close();
-        throw result.ToException($"watch {subject}");
+        IoResult result = OpenOrClose(group, socket, out NetFd? fd);
+        return result.IsSuccess ? fd! : throw result.ToException($"watch {subject}");
     }
 
     /// <summary>
@@ -120,7 +135,19 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
     }
 
     /// <summary>How long until a direction's deadline.</summary>
-    internal TimeSpan? TimeLeft(PollMode mode) => Descriptor.TimeLeft(mode, Poller.Clock.Nanoseconds);
+    /// <returns>Ready, or Closing when it is closed: the descriptor may be somebody else's by then.</returns>
+    internal PollResult TimeLeft(PollMode mode, out TimeSpan? left)
+    {
+        left = null;
+        if (!_mutex.TryAddReference())
+        {
+            return PollResult.Closing;
+        }
+
+        left = Descriptor.TimeLeft(mode, Poller.Clock.Nanoseconds);
+        RemoveReference();
+        return PollResult.Ready;
+    }
 
     /// <summary>Ends one direction.</summary>
     internal OperationOutcome Shutdown(PollMode mode)
@@ -205,6 +232,11 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
         }
 
         IoResult result = _socket.SetOption(setting, value);
+        if (setting == SocketSetting.LingerSeconds && result.IsSuccess)
+        {
+            Volatile.Write(ref _closeBlocks, value > 0);
+        }
+
         RemoveReference();
         return OperationOutcome.From(result);
     }
@@ -219,6 +251,17 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
     protected override void Destroy()
     {
         Poller.Release(Descriptor);
+        if (Volatile.Read(ref _closeBlocks) && !_keepsSocket)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static fd => fd.CloseSocket(), this, preferLocal: false);
+            return;
+        }
+
+        CloseSocket();
+    }
+
+    private void CloseSocket()
+    {
         if (!_keepsSocket)
         {
             _ = _socket.Close();

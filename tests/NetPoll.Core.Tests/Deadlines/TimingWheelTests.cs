@@ -322,6 +322,38 @@ public sealed class TimingWheelTests
         long Distance() => random.NextInt64(1, 1L << random.Next(1, random.Next(8) == 0 ? 36 : 12));
     }
 
+    [Fact]
+    public void At_most_so_many_are_reminded_at_once_and_the_others_are_due_next()
+    {
+        TimingWheel wheel = new(0);
+        Node[] nodes = [.. Enumerable.Range(0, 25).Select(static _ => new Node())];
+        Node later = new();
+        foreach (Node node in nodes)
+        {
+            wheel.Arm(node, 7 * Millisecond);
+        }
+
+        wheel.Arm(later, 300 * Millisecond);
+        Assert.Equal(10, wheel.Advance(500 * Millisecond, _ready, most: 10));
+        Assert.Equal(7 * Millisecond, wheel.NextDue());
+        Assert.Equal(10, wheel.Advance(500 * Millisecond, _ready, most: 10));
+
+        // One of those that are left goes, one comes again, and one is new.
+        Node[] left = Array.FindAll(nodes, static node => node.Reminders.Count == 0);
+        wheel.Cancel(left[0]);
+        wheel.Arm(left[1], 8 * Millisecond);
+        Node added = new();
+        wheel.Arm(added, 3 * Millisecond);
+        Assert.Equal(3, wheel.Advance(500 * Millisecond, _ready, most: 3));
+        Assert.Empty(later.Reminders);
+        Assert.Equal(3, wheel.Advance(500 * Millisecond, _ready, most: 10));
+
+        Assert.Empty(left[0].Reminders);
+        Assert.All(nodes.Except([left[0]]).Append(added).Append(later), static node => Assert.Single(node.Reminders));
+        Assert.Equal(0, wheel.Count);
+        Assert.Equal(long.MaxValue, wheel.NextDue());
+    }
+
     private sealed class Node : DeadlineNode
     {
         internal Action<long>? Action { get; set; }

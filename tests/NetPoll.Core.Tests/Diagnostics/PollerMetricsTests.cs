@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Net;
+using Microsoft.Extensions.Logging;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Interop;
 using NetPoll.Core.Sockets;
@@ -54,10 +55,14 @@ public sealed class PollerMetricsTests : IDisposable
             Assert.True(Change("netpoll.poller.waits") > 0);
             Assert.Equal(("{descriptor}", "poller-0"), (_figures["netpoll.poller.descriptors"].Unit, _figures["netpoll.poller.descriptors"].Poller));
             Assert.Equal("s", _figures["netpoll.poller.turn.max"].Unit);
-            foreach (string name in new[] { "run_queue.length", "events", "stale_events", "spurious_wakeups", "wakeups" })
-            {
-                Assert.True(during.ContainsKey("netpoll.poller." + name), name);
-            }
+            Assert.Equal(
+                [
+                    "netpoll.deadlines.armed", "netpoll.deadlines.fired", "netpoll.poller.descriptors", "netpoll.poller.descriptors.closing",
+                    "netpoll.poller.descriptors.opening", "netpoll.poller.events", "netpoll.poller.operations", "netpoll.poller.readers",
+                    "netpoll.poller.run_queue.length", "netpoll.poller.spurious_wakeups", "netpoll.poller.stale_events", "netpoll.poller.turn.max",
+                    "netpoll.poller.waits", "netpoll.poller.wakeups", "netpoll.poller.wakeups.coalesced", "netpoll.poller.writers",
+                ],
+                during.Keys.Order(StringComparer.Ordinal));
 
             double Change(string name) => during[name] - before.GetValueOrDefault(name);
         }
@@ -155,6 +160,77 @@ public sealed class PollerMetricsTests : IDisposable
         await work;
     }
 
+    [Theory]
+    [InlineData("an action")]
+    [InlineData("code after an await")]
+    [InlineData("a callback whose state cannot be told")]
+    public async Task What_holds_the_thread_is_the_user_s_code_by_name(string kind)
+    {
+        await using ScriptedPoller world = new(static options => options.StallThreshold = TimeSpan.FromMilliseconds(20));
+        using ManualResetEventSlim release = new();
+        string expected;
+        switch (kind)
+        {
+            case "an action":
+                expected = nameof(What_holds_the_thread_is_the_user_s_code_by_name);
+                world.Poller.Post(() => HoldTheThread(release));
+                break;
+            case "code after an await":
+                expected = nameof(HoldAfterAnAwaitAsync);
+                world.Poller.Post(() => _ = HoldAfterAnAwaitAsync(release));
+                break;
+            default:
+                expected = "whose ToString threw System.InvalidOperationException";
+                world.Poller.Post(static state => HoldTheThread(((Unspeakable)state!).Release), new Unspeakable(release));
+                break;
+        }
+
+        await Eventually.True("it is named", () => world.Log.Entries.Any(entry => entry.Id == 7 && entry.Message.Contains(expected, StringComparison.Ordinal)));
+        release.Set();
+        await world.Asleep();
+    }
+
+    [Fact]
+    public async Task A_logger_that_throws_does_not_end_the_watch()
+    {
+        ThrowingLogger logger = new();
+        await using ScriptedPoller world = new(options =>
+        {
+            options.StallThreshold = TimeSpan.FromMilliseconds(20);
+            options.Logger = logger;
+        });
+        for (int round = 1; round <= 2; round++)
+        {
+            using ManualResetEventSlim release = new();
+            world.Poller.Post(HoldTheThread, release);
+            await Eventually.True("the stall is reported", () => logger.Stalls == round);
+            release.Set();
+            await world.Asleep();
+        }
+    }
+
+    [Fact]
+    public async Task A_deadline_counts_as_fired_when_it_has_passed_and_not_when_it_was_moved()
+    {
+        await using ScriptedPoller world = new();
+        NetFd fd = world.Open(new ScriptedSocket());
+        fd.SetDeadline(PollMode.Read, Deadline.After(TimeSpan.FromMilliseconds(100)));
+        await world.Asleep();
+
+        // The wheel still looks at it at the earlier time.
+        fd.SetDeadline(PollMode.Read, Deadline.After(TimeSpan.FromHours(1)));
+        fd.SetDeadline(PollMode.Write, Deadline.After(TimeSpan.FromMilliseconds(200)));
+
+        await Eventually.Equal("deadlines armed", 1, () => world.Poller.Snapshot().DeadlinesArmed);
+        Assert.Equal(1, world.Poller.Snapshot().DeadlinesFired);
+    }
+
+    private static async Task HoldAfterAnAwaitAsync(ManualResetEventSlim release)
+    {
+        await Task.Delay(1);
+        HoldTheThread(release);
+    }
+
     private static void HoldTheThreadToo(object? release) => HoldTheThread(release);
 
     private static void HoldTheThread(object? state) => ((ManualResetEventSlim)state!).Wait(TimeSpan.FromSeconds(30), CancellationToken.None);
@@ -184,5 +260,33 @@ public sealed class PollerMetricsTests : IDisposable
             instrument.Name,
             (value, instrument.Unit, poller),
             (_, earlier) => (earlier.Sum + value, instrument.Unit, poller));
+    }
+
+    private sealed class Unspeakable(ManualResetEventSlim release)
+    {
+        internal ManualResetEventSlim Release { get; } = release;
+
+        public override string ToString() => throw new InvalidOperationException("It is being changed.");
+    }
+
+    private sealed class ThrowingLogger : ILogger
+    {
+        private int _stalls;
+
+        internal int Stalls => Volatile.Read(ref _stalls);
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (eventId.Id == 7)
+            {
+                Interlocked.Increment(ref _stalls);
+                throw new InvalidOperationException("The log is full.");
+            }
+        }
     }
 }

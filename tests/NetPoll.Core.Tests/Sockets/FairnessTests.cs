@@ -1,5 +1,7 @@
 using System.Net.Sockets;
 using NetPoll.Core.Backends;
+using NetPoll.Core.Deadlines;
+using NetPoll.Core.Descriptors;
 using NetPoll.Core.Interop;
 using NetPoll.Core.Sockets;
 using NetPoll.Core.Tests.Support;
@@ -357,5 +359,54 @@ public sealed class FairnessTests : IAsyncDisposable
         await Assert.ThrowsAsync<ObjectDisposedException>(() => reader.WaitAsync(Limit, Cancellation));
         await Record.ExceptionAsync(() => flood.WaitAsync(Limit, Cancellation));
         Assert.True(flood.IsCompleted);
+    }
+
+    [Fact]
+    public async Task NP056_A_hundred_thousand_deadlines_that_pass_at_once_keep_nobody_s_bytes_waiting()
+    {
+        await using Loopback pair = await Loopback.ConnectAsync();
+        Poller poller = pair.Poller;
+        int passed = 0;
+        int passedBefore = -1;
+        Task<int> read = poller.RunAsync(async () =>
+        {
+            int count = await pair.Connection.ReadAsync(new byte[1]);
+            passedBefore = passed;
+            return count;
+        });
+        await pair.ReaderParked();
+
+        // Held until all of them have passed; the byte comes with the first.
+        await poller.RunAsync(() =>
+        {
+            long due = poller.Clock.Nanoseconds + 1_000_000;
+            for (int number = 0; number < 100_000; number++)
+            {
+                poller.Wheel.Arm(new Alarm(Pass), due);
+            }
+
+            SpinWait.SpinUntil(() => poller.Clock.Nanoseconds > due + 20_000_000);
+        }).WaitAsync(Limit, Cancellation);
+
+        Assert.Equal(1, await read.WaitAsync(Limit, Cancellation));
+        await Eventually.True("all have passed", () => Volatile.Read(ref passed) == 100_000);
+        Assert.InRange(passedBefore, 1, 50_000);
+
+        void Pass()
+        {
+            if (++passed == 1)
+            {
+                pair.Peer.Send(new byte[1]);
+            }
+        }
+    }
+
+    private sealed class Alarm(Action passed) : DeadlineNode, IPollWaiter
+    {
+        public void Resume(PollSignals signals) => passed();
+
+        public void Schedule(PollSignals signals) => throw new InvalidOperationException("A deadline passes on the poller's thread.");
+
+        internal override void OnDue(long now, ReadyList ready) => ready.Add(this, PollSignals.None);
     }
 }
