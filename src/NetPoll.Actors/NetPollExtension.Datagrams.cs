@@ -35,14 +35,19 @@ public sealed partial class NetPollExtension
 
     /// <summary>Binds a UDP socket, which an actor of its own handles: the fastest way.</summary>
     /// <param name="name">The PID is <c>netpoll/datagrams-</c> and this.</param>
-    /// <param name="endPoint">The address; port 0 lets the system choose. On <see cref="IPAddress.IPv6Any"/> it receives from IPv4 as well.</param>
+    /// <param name="endPoint">
+    /// An <see cref="IPEndPoint"/>, whose port 0 lets the system choose; on <see cref="IPAddress.IPv6Any"/> it receives from IPv4 as well. Or a
+    /// <see cref="HandleEndPoint"/> for a UDP socket that is open already, see <see cref="NetDatagramSocket.Adopt"/>.
+    /// </param>
     /// <param name="factory">Makes the actor, now and after each failure of it, on the socket's poller's thread: it must not block.</param>
     /// <param name="options">Null for the defaults.</param>
+    /// <exception cref="ArgumentException">Another kind of end point, or the handle is closed or no UDP socket.</exception>
     /// <exception cref="IOException">The address is in use or not ours, or an option is refused; the message names it.</exception>
+    /// <exception cref="PlatformNotSupportedException">The backend adopts no sockets.</exception>
     /// <exception cref="ProcessNameExistException">There is a datagram socket of that name.</exception>
     /// <exception cref="ObjectDisposedException">NetPoll or the actor system is shut down.</exception>
     /// <remarks>One socket lives on one poller, chosen as for a connection. An exception that the factory throws comes out as it is.</remarks>
-    public Task<DatagramSocket> BindDatagramsAsync(string name, IPEndPoint endPoint, Func<DatagramActor> factory, DatagramOptions? options = null)
+    public Task<DatagramSocket> BindDatagramsAsync(string name, EndPoint endPoint, Func<DatagramActor> factory, DatagramOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentNullException.ThrowIfNull(endPoint);
@@ -58,7 +63,7 @@ public sealed partial class NetPollExtension
     /// socket is closed.
     /// </param>
     /// <param name="options">Null for the defaults.</param>
-    public Task<DatagramSocket> BindDatagramsAsync(string name, IPEndPoint endPoint, PID handler, DatagramOptions? options = null)
+    public Task<DatagramSocket> BindDatagramsAsync(string name, EndPoint endPoint, PID handler, DatagramOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(handler);
         return BindDatagramsAsync(name, endPoint, () => new HandledDatagrams(handler), options);
@@ -70,7 +75,7 @@ public sealed partial class NetPollExtension
     /// <param name="peerFactory">Makes the actor of an address, on the socket's poller's thread, where the actor lives as well: neither may block.</param>
     /// <param name="options">Null for the defaults: 10,000 peers, and an actor is stopped when its peer has sent nothing for a minute.</param>
     public Task<DatagramSocket> BindDatagramsAsync(
-        string name, IPEndPoint endPoint, Func<DatagramAddress, IActor> peerFactory, DatagramOptions? options = null)
+        string name, EndPoint endPoint, Func<DatagramAddress, IActor> peerFactory, DatagramOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(peerFactory);
         return BindDatagramsAsync(name, endPoint, () => new PeerActors(peerFactory), options);
@@ -131,8 +136,13 @@ public sealed partial class NetPollExtension
     }
 
     private async Task<DatagramSocket> OpenDatagramsAsync(
-        string id, IPEndPoint? local, IPEndPoint? remote, Func<DatagramActor> factory, DatagramOptions? options)
+        string id, EndPoint? local, IPEndPoint? remote, Func<DatagramActor> factory, DatagramOptions? options)
     {
+        if (local is not (null or IPEndPoint or HandleEndPoint))
+        {
+            throw new ArgumentException($"{local} is a {local.GetType().Name}; expected an IPEndPoint or a HandleEndPoint.", nameof(local));
+        }
+
         options ??= new DatagramOptions();
         options.Validate();
         ObjectDisposedException.ThrowIf(IsStopping, this);
@@ -144,9 +154,19 @@ public sealed partial class NetPollExtension
         return port.Handle;
     }
 
-    private PollableSocket OpenDatagramSocket(IPEndPoint? local, IPEndPoint? remote, DatagramOptions options)
+    private PollableSocket OpenDatagramSocket(EndPoint? local, IPEndPoint? remote, DatagramOptions options)
     {
-        IoResult opened = Platform.OpenDatagram(local, remote, options.ShareAddress, out PollableSocket? socket);
+        PollableSocket? socket;
+        IoResult opened = IoResult.Success;
+        if (local is HandleEndPoint open)
+        {
+            socket = Platform.AdoptSocket(open.Handle, PollKind.Datagram);
+        }
+        else
+        {
+            opened = Platform.OpenDatagram((IPEndPoint?)local, remote, options.ShareAddress, out socket);
+        }
+
         if (!opened.IsSuccess)
         {
             throw opened.ToException(remote is null ? $"bind {local}" : $"connect {remote}");

@@ -70,6 +70,9 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     /// <summary>The pollers themselves, in the same order, for code that is no actor: <see cref="Poller.Post(Action)"/> runs it on their threads.</summary>
     public IReadOnlyList<Poller> PollerThreads => [.. Homes.Select(static home => home.Poller)];
 
+    /// <summary>The figures of all pollers at this moment, and how evenly they are loaded (<see cref="PollerGroupSnapshot.Skew"/>). Any thread; slow where there are many descriptors.</summary>
+    public PollerGroupSnapshot Snapshot() => _group.Snapshot();
+
     internal ActorSystem System { get; }
 
     internal NetPollOptions Options { get; }

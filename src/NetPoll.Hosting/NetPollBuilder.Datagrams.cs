@@ -12,12 +12,12 @@ namespace NetPoll.Hosting;
 public sealed partial class NetPollBuilder
 {
     /// <summary>Adds a datagram socket that is called as its actor's type.</summary>
-    /// <typeparam name="TActor">See <see cref="BindDatagrams{TActor}(string, IPEndPoint, Action{DatagramOptions}?)"/>.</typeparam>
-    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <typeparam name="TActor">See <see cref="BindDatagrams{TActor}(string, EndPoint, Action{DatagramOptions}?)"/>.</typeparam>
+    /// <param name="endPoint">The address, whose port 0 lets the system choose; or a <see cref="HandleEndPoint"/> for a socket that is open already.</param>
     /// <param name="configure">Changes the options.</param>
     /// <exception cref="ArgumentException">There is a datagram socket of that name: give this one another.</exception>
     public NetPollBuilder BindDatagrams<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] TActor>(
-        IPEndPoint endPoint, Action<DatagramOptions>? configure = null)
+        EndPoint endPoint, Action<DatagramOptions>? configure = null)
         where TActor : DatagramActor => BindDatagrams<TActor>(typeof(TActor).Name, endPoint, configure);
 
     /// <summary>Adds a datagram socket whose actor is made by constructor injection.</summary>
@@ -26,11 +26,11 @@ public sealed partial class NetPollBuilder
     /// that is missing stops the start.
     /// </typeparam>
     /// <param name="name">Its PID is <c>netpoll/datagrams-</c> and this; <see cref="NetPollExtension.FindDatagramSocket"/> finds it.</param>
-    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <param name="endPoint">The address, whose port 0 lets the system choose; or a <see cref="HandleEndPoint"/> for a socket that is open already.</param>
     /// <param name="configure">Changes the options.</param>
     /// <exception cref="ArgumentException">There is a datagram socket of that name.</exception>
     public NetPollBuilder BindDatagrams<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] TActor>(
-        string name, IPEndPoint endPoint, Action<DatagramOptions>? configure = null)
+        string name, EndPoint endPoint, Action<DatagramOptions>? configure = null)
         where TActor : DatagramActor
     {
         ArgumentNullException.ThrowIfNull(endPoint);
@@ -42,12 +42,12 @@ public sealed partial class NetPollBuilder
 
     /// <summary>Adds a datagram socket whose peers have an actor each.</summary>
     /// <param name="name">Its PID is <c>netpoll/datagrams-</c> and this; <see cref="NetPollExtension.FindDatagramSocket"/> finds it.</param>
-    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <param name="endPoint">The address, whose port 0 lets the system choose; or a <see cref="HandleEndPoint"/> for a socket that is open already.</param>
     /// <param name="peerFactory">Makes the actor of an address, on the socket's poller's thread: it must not block. It gets the host's own services, without a scope.</param>
     /// <param name="configure">Changes the options.</param>
     /// <exception cref="ArgumentException">There is a datagram socket of that name.</exception>
     public NetPollBuilder BindDatagrams(
-        string name, IPEndPoint endPoint, Func<IServiceProvider, DatagramAddress, IActor> peerFactory, Action<DatagramOptions>? configure = null)
+        string name, EndPoint endPoint, Func<IServiceProvider, DatagramAddress, IActor> peerFactory, Action<DatagramOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(endPoint);
         ArgumentNullException.ThrowIfNull(peerFactory);
@@ -59,11 +59,11 @@ public sealed partial class NetPollBuilder
 
     /// <summary>Adds a datagram socket that a plain actor handles, by messages.</summary>
     /// <param name="name">Its PID is <c>netpoll/datagrams-</c> and this; <see cref="NetPollExtension.FindDatagramSocket"/> finds it.</param>
-    /// <param name="endPoint">The address; port 0 lets the system choose.</param>
+    /// <param name="endPoint">The address, whose port 0 lets the system choose; or a <see cref="HandleEndPoint"/> for a socket that is open already.</param>
     /// <param name="handler">Gives the actor, perhaps a new one. Called once, when the host has started; when the actor stops the socket is closed.</param>
     /// <param name="configure">Changes the options.</param>
     /// <exception cref="ArgumentException">There is a datagram socket of that name.</exception>
-    public NetPollBuilder BindDatagrams(string name, IPEndPoint endPoint, Func<IServiceProvider, PID> handler, Action<DatagramOptions>? configure = null)
+    public NetPollBuilder BindDatagrams(string name, EndPoint endPoint, Func<IServiceProvider, PID> handler, Action<DatagramOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(endPoint);
         ArgumentNullException.ThrowIfNull(handler);

@@ -51,11 +51,13 @@ else
     builder.Logging.ClearProviders();
     builder.Services.AddNetPoll(static options => options.Pollers.PollerCount = 2)
         .Listen<Echo>("http", new HandleEndPoint(SocketActivation.Take("http")))
-        .Listen<Echo>("unix", new HandleEndPoint(SocketActivation.Take("unix")));
+        .Listen<Echo>("unix", new HandleEndPoint(SocketActivation.Take("unix")))
+        .BindDatagrams<DatagramEcho>("dns", new HandleEndPoint(SocketActivation.Take("dns")));
     using IHost host = builder.Build();
     await host.StartAsync();
     NetPollExtension netPoll = host.Services.GetRequiredService<NetPollExtension>();
-    Console.WriteLine($"listening: {netPoll.FindListener("http")!.EndPoint} {netPoll.FindListener("unix")!.EndPoint}");
+    Console.WriteLine(
+        $"listening: {netPoll.FindListener("http")!.EndPoint} {netPoll.FindListener("unix")!.EndPoint} {netPoll.FindDatagramSocket("dns")!.LocalEndPoint}");
     await WaitForEndAsync();
     await host.StopAsync();
 }
@@ -109,5 +111,10 @@ namespace Activated
             Send(bytes);
             return bytes.Length;
         }
+    }
+
+    internal sealed class DatagramEcho : DatagramActor
+    {
+        protected override void OnDatagram(ReceivedDatagram datagram, ReadOnlySpan<byte> bytes) => Send(bytes, datagram.From);
     }
 }

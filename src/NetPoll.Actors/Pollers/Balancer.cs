@@ -36,7 +36,7 @@ internal sealed class Balancer : IDisposable
         _homes = homes;
         _options = options;
         _time = time;
-        _busyBefore = [.. homes.Select(static home => home.Poller.Busy)];
+        _busyBefore = [.. homes.Select(BusyOf)];
         _lookedAt = time.GetTimestamp();
         _timer = time.CreateTimer(static state => ((Balancer)state!).Look(), this, options.Period, options.Period);
     }
@@ -69,6 +69,9 @@ internal sealed class Balancer : IDisposable
 
         return chosen;
     }
+
+    // With the turn that runs: or one that a handler holds for longer than a period would seem to have nothing to do.
+    private static TimeSpan BusyOf(ActorPoller home) => home.Poller.Busy + home.Poller.HeldFor;
 
     private static long Messages(ActorPoller home) => home.Traffic.MessagesReceived + home.Traffic.MessagesSent;
 
@@ -124,7 +127,7 @@ internal sealed class Balancer : IDisposable
         double[] shares = new double[_homes.Length];
         for (int index = 0; index < shares.Length; index++)
         {
-            TimeSpan busy = _homes[index].Poller.Busy;
+            TimeSpan busy = BusyOf(_homes[index]);
             shares[index] = passed > TimeSpan.Zero ? Math.Clamp((busy - _busyBefore[index]) / passed, 0, 1) : 0;
             _busyBefore[index] = busy;
         }

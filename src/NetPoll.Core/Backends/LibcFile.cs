@@ -8,6 +8,8 @@ namespace NetPoll.Core.Backends;
 /// <remarks>A write to a pipe that nobody reads is EPIPE and no signal, since .NET ignores SIGPIPE in every process, native code included.</remarks>
 internal sealed class LibcFile : LibcDescriptor
 {
+    private const int EventBytes = sizeof(ulong);
+
     private readonly FileAccess _access;
 
     private LibcFile(int descriptor, PollKind kind, FileAccess access, string name)
@@ -80,7 +82,9 @@ internal sealed class LibcFile : LibcDescriptor
     internal override IoResult Read(Span<byte> buffer) =>
         _access == FileAccess.Write ? CheckWritable() : IoResult.From(Libc.Read(Descriptor, buffer));
 
-    internal override IoResult Write(ReadOnlySpan<byte> buffer) => IoResult.From(Libc.Write(Descriptor, buffer));
+    // An eventfd takes one number at a time, and refuses more as less.
+    internal override IoResult Write(ReadOnlySpan<byte> buffer) =>
+        IoResult.From(Libc.Write(Descriptor, Kind == PollKind.Event && buffer.Length > EventBytes ? buffer[..EventBytes] : buffer));
 
     internal override IoResult WriteVectored(ReadOnlySpan<ReadOnlyMemory<byte>> buffers)
     {

@@ -195,6 +195,71 @@ public sealed class AdoptedConnectionTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task An_actor_counts_with_an_eventfd()
+    {
+        SafeFileHandle counter = new(Libc.EventDescriptor(), ownsHandle: true);
+        using SafeFileHandle other = new(Libc.Duplicate((int)counter.DangerousGetHandle()), ownsHandle: true);
+        await using NetDescriptor outside = NetDescriptor.Adopt(other, _outside);
+        TaskCompletionSource<ulong> counted = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        ConnectionScript script = new()
+        {
+            Connected = static self =>
+            {
+                self.SuspendReading();
+                self.Send(BitConverter.GetBytes(3UL));
+                self.Send(BitConverter.GetBytes(4UL));
+            },
+            Received = (_, bytes) =>
+            {
+                counted.TrySetResult(BitConverter.ToUInt64(bytes));
+                return bytes.Length;
+            },
+        };
+        await AdoptAsync(counter, script);
+
+        // The two sends are one write of the turn's; the reader may come between its halves.
+        byte[] count = new byte[8];
+        ulong sum = 0;
+        while (sum < 7)
+        {
+            Assert.Equal(8, await outside.ReadAsync(count).AsTask().Soon());
+            sum += BitConverter.ToUInt64(count);
+        }
+
+        Assert.Equal(7UL, sum);
+        ScriptedConnection connection = await script.ConnectionOf(0);
+        await connection.Do(static self => self.ResumeReading());
+        await outside.WriteAsync(BitConverter.GetBytes(5UL));
+        Assert.Equal(5UL, await counted.Task.Soon());
+        Assert.False(connection.HasClosed);
+    }
+
+    [Fact]
+    public async Task A_datagram_socket_that_was_open_serves_and_is_given_up_once()
+    {
+        using Socket made = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        made.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        IPEndPoint bound = (IPEndPoint)made.LocalEndPoint!;
+        HandleEndPoint endPoint = new(made.SafeHandle);
+        using DatagramPeer peer = new();
+
+        DatagramSocket socket = await BindAsync(endPoint);
+        peer.Say("hello", bound);
+
+        Assert.Equal("hello", await peer.Hears());
+        Assert.Equal(bound, socket.LocalEndPoint);
+        await Assert.ThrowsAsync<ArgumentException>(() => BindAsync(endPoint));
+        using Socket stream = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        ArgumentException noDatagrams = await Assert.ThrowsAsync<ArgumentException>(() => BindAsync(new HandleEndPoint(stream.SafeHandle)));
+        Assert.Contains("UDP", noDatagrams.Message, StringComparison.Ordinal);
+        ArgumentException noAddress = await Assert.ThrowsAsync<ArgumentException>(() => BindAsync(new UnixDomainSocketEndPoint("/nowhere")));
+        Assert.Contains("expected an IPEndPoint or a HandleEndPoint", noAddress.Message, StringComparison.Ordinal);
+
+        Task<DatagramSocket> BindAsync(EndPoint at) =>
+            _server.NetPoll.BindDatagramsAsync($"inherited{Guid.NewGuid()}", at, static () => new ScriptedDatagramActor(DatagramScript.Echo())).Soon();
+    }
+
+    [Fact]
     public async Task What_is_no_stream_is_refused()
     {
         using Socket listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

@@ -65,6 +65,44 @@ public sealed class BalancingTests
     }
 
     [Fact]
+    public async Task A_poller_that_a_handler_holds_is_not_taken_for_the_one_with_least_to_do()
+    {
+        ConnectionScript script = ConnectionScript.Echo();
+        await using ActorSystem system = new ActorSystem().WithNetPoll(new NetPollOptions
+        {
+            Pollers = new PollerOptions { PollerCount = 2 },
+            Balancing = new BalancingOptions { Period = TimeSpan.FromMilliseconds(100), MinDifference = 0.1 },
+        });
+        NetPollExtension netPoll = system.NetPoll();
+        Listener listener = await netPoll.ListenAsync("load", new IPEndPoint(IPAddress.Loopback, 0), () => new ScriptedConnection(script)).Soon();
+        List<Peer> peers = [];
+        for (int index = 0; index < 4; index++)
+        {
+            (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(listener, script);
+            peers.Add(peer);
+            system.Root.Send(connection.Pid, new MoveConnection(netPoll.Pollers[1]));
+        }
+
+        await Eventually.Equal("connections of the second poller", 4, () => netPoll.Homes[1].Connections.Count);
+        using ManualResetEventSlim release = new();
+        netPoll.PollerThreads[0].Post(() => release.Wait(TimeSpan.FromMinutes(1), CancellationToken.None));
+        using CancellationTokenSource enough = new();
+        Task[] talks = [.. peers.Select(peer => TalkAsync(peer, enough.Token))];
+
+        // So many periods of work that it would have given something away.
+        TimeSpan start = netPoll.PollerThreads[1].Snapshot().Busy;
+        await Eventually.True("time", () => netPoll.PollerThreads[1].Snapshot().Busy > start + TimeSpan.FromSeconds(1));
+        int stayed = netPoll.Homes[1].Connections.Count;
+        release.Set();
+        await enough.CancelAsync();
+        await Task.WhenAll(talks).Soon();
+
+        Assert.Equal(4, stayed);
+        peers.ForEach(static peer => peer.Dispose());
+        await netPoll.DisposeAsync();
+    }
+
+    [Fact]
     public async Task A_poller_that_has_all_the_load_gives_a_part_of_it_away_and_what_has_moved_rests()
     {
         const int connections = 8;
