@@ -265,6 +265,7 @@ internal sealed class PortableSocket : PortableHandle
 
         if ((mode & PollMode.Write) != 0)
         {
+            WantsRoom = true;
             Watch?.Report(Volatile.Read(ref _connecting) == Connecting.Done || _heldError.IsHeld
                 ? PortableNews.Write
                 : PortableNews.LookForRoom);
@@ -272,6 +273,7 @@ internal sealed class PortableSocket : PortableHandle
 
         if ((mode & PollMode.Read) != 0)
         {
+            WantsReset = false;
             if (_isReadShut || _heldError.IsHeld)
             {
                 Watch?.Report(PortableNews.Read);
@@ -285,7 +287,13 @@ internal sealed class PortableSocket : PortableHandle
 
     internal override void ArmHangup()
     {
-        if (Watch is not { IsInHangupLooks: false } watch || Volatile.Read(ref _connecting) == Connecting.InFlight)
+        if (Watch is not { } watch || Volatile.Read(ref _connecting) == Connecting.InFlight)
+        {
+            return;
+        }
+
+        WantsReset = true;
+        if (watch.Look(SelectMode.SelectError).IsListed)
         {
             return;
         }

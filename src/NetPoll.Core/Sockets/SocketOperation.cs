@@ -134,7 +134,13 @@ internal abstract partial class SocketOperation : IPollWaiter, IPollerWork, IThr
     {
         if (!isPostponed)
         {
-            return ParkOrTry(out outcome);
+            bool isDone = ParkOrTry(out outcome);
+            if (isDone)
+            {
+                Disarm();
+            }
+
+            return isDone;
         }
 
         outcome = default;
@@ -180,6 +186,16 @@ internal abstract partial class SocketOperation : IPollWaiter, IPollerWork, IThr
             {
                 return true;
             }
+        }
+    }
+
+    // A wait for room that is over, as by a deadline, must not be looked after for the rest of the connection's life. A read needs nothing: what it
+    // armed waits for bytes, whoever reads them.
+    private void Disarm()
+    {
+        if (_mode == PollMode.Write)
+        {
+            Fd.Poller.Disarm(Fd.Descriptor, _mode);
         }
     }
 

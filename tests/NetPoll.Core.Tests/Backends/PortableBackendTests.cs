@@ -75,15 +75,7 @@ public sealed class PortableBackendTests : IDisposable
     public void Room_to_write_is_told_when_the_peer_has_read_and_no_byte_is_added_lost_or_doubled()
     {
         Open();
-        byte[] chunk = new byte[64 * 1024];
-        long written = 0;
-        IoResult result;
-        while ((result = _socket.Write(chunk)).IsSuccess)
-        {
-            written += result.Count;
-        }
-
-        Assert.True(result.WouldBlock);
+        long written = Fill();
         _backend.Arm(_socket, Token, PollMode.Write);
         Assert.Equal(PollEventFlags.None, Next(NotNow));
 
@@ -145,6 +137,93 @@ public sealed class PortableBackendTests : IDisposable
         byte[] buffer = new byte[8];
         Assert.Equal(3, _socket.Read(buffer).Count);
         Assert.Equal(SocketError.ConnectionReset, _socket.Read(buffer).Error);
+    }
+
+    [Fact]
+    public void A_reader_that_has_resumed_is_looked_after_no_longer_and_its_poller_sleeps()
+    {
+        Open();
+        _pair.Peer.Send("abc"u8);
+        _backend.ArmHangup(_socket, Token);
+        Assert.Equal(PollEventFlags.None, Next(NotNow));
+        Assert.Equal(1, _backend.LookCount);
+
+        Assert.Equal(3, _socket.Read(new byte[8]).Count);
+        _backend.Arm(_socket, Token, PollMode.Read);
+        Assert.Equal(PollEventFlags.None, Next(2 * NotNow));
+
+        Assert.Equal(0, _backend.LookCount);
+
+        // And is looked after again when it suspends again.
+        _pair.Peer.Send("abc"u8);
+        Assert.Equal(PollEventFlags.Read, Next(Limit));
+        _backend.ArmHangup(_socket, Token);
+        Assert.Equal(PollEventFlags.None, Next(NotNow));
+        Assert.Equal(1, _backend.LookCount);
+        Reset(_pair.Peer);
+        Assert.Equal(PollEventFlags.Read | PollEventFlags.Write | PollEventFlags.Error, Next(Limit));
+        Assert.Equal(0, _backend.LookCount);
+    }
+
+    [Fact]
+    public void A_reader_that_suspends_again_before_the_next_look_is_still_looked_after()
+    {
+        Open();
+        _pair.Peer.Send("abc"u8);
+        _backend.ArmHangup(_socket, Token);
+        Assert.Equal(PollEventFlags.None, Next(1));
+        _backend.Arm(_socket, Token, PollMode.Read);
+        _backend.ArmHangup(_socket, Token);
+        Assert.Equal(PollEventFlags.Read, Next(Limit));
+
+        Reset(_pair.Peer);
+
+        Assert.Equal(PollEventFlags.Read | PollEventFlags.Write | PollEventFlags.Error, Next(Limit));
+    }
+
+    [Fact]
+    public void A_writer_that_has_given_up_is_looked_after_no_longer_and_one_that_waits_anew_is_looked_after_closely()
+    {
+        Open();
+        Fill();
+        _backend.Arm(_socket, Token, PollMode.Write);
+        Assert.Equal(PollEventFlags.None, Next(NotNow));
+        Assert.Equal(1, _backend.LookCount);
+
+        // By now the looks are far apart. What is left behind by a new wait goes when its time comes.
+        _backend.Disarm(_socket, Token, PollMode.Write);
+        _backend.Arm(_socket, Token, PollMode.Write);
+        Assert.Equal(PollEventFlags.None, Next(0));
+        Assert.Equal(2, _backend.LookCount);
+        Assert.Equal(PollEventFlags.None, Next(2 * NotNow));
+        Assert.Equal(1, _backend.LookCount);
+
+        _backend.Disarm(_socket, Token, PollMode.Write);
+        Assert.Equal(PollEventFlags.None, Next(NotNow));
+        Assert.Equal(0, _backend.LookCount);
+    }
+
+    [Fact]
+    public async Task A_write_whose_deadline_passes_or_that_is_cancelled_leaves_nobody_behind_to_be_looked_after()
+    {
+        await using NetListenerFixture fixture = new(configure: static options => options.Backend = PollBackend.Portable);
+        await using Loopback pair = await Loopback.ConnectAsync(fixture.Listener);
+        NetConnection connection = pair.Connection;
+        PortableBackend backend = (PortableBackend)connection.Poller.Backend;
+        Task<int> Listed() => connection.Poller.RunAsync(() => Task.FromResult(backend.LookCount));
+        byte[] much = new byte[16 * 1024 * 1024];
+
+        connection.SetWriteDeadline(Deadline.After(TimeSpan.FromMilliseconds(50)));
+        await Assert.ThrowsAsync<DeadlineExceededException>(async () => await connection.WriteAsync(much));
+        await Eventually.Equal("sockets that are looked after", 0, Listed);
+
+        connection.SetWriteDeadline(Deadline.None);
+        using CancellationTokenSource cancellation = new();
+        Task write = connection.WriteAsync(much, cancellation.Token).AsTask();
+        await Eventually.Equal("sockets that are looked after", 1, Listed);
+        await cancellation.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => write);
+        await Eventually.Equal("sockets that are looked after", 0, Listed);
     }
 
     [Fact]
@@ -498,6 +577,21 @@ public sealed class PortableBackendTests : IDisposable
     {
         socket.LingerState = new LingerOption(enable: true, seconds: 0);
         socket.Dispose();
+    }
+
+    /// <summary>Writes until there is no room.</summary>
+    private long Fill()
+    {
+        byte[] chunk = new byte[64 * 1024];
+        long written = 0;
+        IoResult result;
+        while ((result = _socket.Write(chunk)).IsSuccess)
+        {
+            written += result.Count;
+        }
+
+        Assert.True(result.WouldBlock);
+        return written;
     }
 
     private void Open() => Assert.True(_backend.Open(_socket, Token).IsSuccess);
