@@ -54,9 +54,12 @@ internal sealed class PortableLooks
             return false;
         }
 
-        if (IsThere(watch))
+        // What a look for an error has told and did not end the connection was none: urgent data look the same, and stay for as long as nobody
+        // reads. From then on it is told at the pace of the looks, or a peer could keep the poller running.
+        if (!(look.WasTold && _mode == SelectMode.SelectError) && IsThere(watch))
         {
             look.Leave();
+            look.WasTold = true;
             return true;
         }
 
@@ -113,6 +116,7 @@ internal sealed class PortableLooks
             else if (IsThere(watch))
             {
                 look.Leave();
+                look.WasTold = true;
                 watch.Report(_found);
             }
             else if (above == level)
@@ -165,6 +169,9 @@ internal struct PortableLook
 
     /// <summary>Whether it is looked at from time to time.</summary>
     internal bool IsListed { get; private set; }
+
+    /// <summary>Whether it was there once.</summary>
+    internal bool WasTold { get; set; }
 
     /// <summary>What tells the entry that counts from those that were left behind.</summary>
     internal ushort Turn { get; private set; }

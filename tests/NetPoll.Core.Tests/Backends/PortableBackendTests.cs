@@ -140,6 +140,46 @@ public sealed class PortableBackendTests : IDisposable
     }
 
     [Fact]
+    public void A_peer_that_sends_urgent_data_does_not_keep_the_poller_of_a_suspended_reader_running_and_its_reset_is_still_noticed()
+    {
+        Open();
+        _pair.Peer.Send("abc"u8);
+        _pair.Peer.Send("!"u8, SocketFlags.OutOfBand);
+        _backend.ArmHangup(_socket, Token);
+
+        int told = 0;
+        PollEvent[] events = new PollEvent[4];
+        long start = TimeProvider.System.GetTimestamp();
+        TimeSpan passed = TimeSpan.Zero;
+        while (told < 1_000 && passed < TimeSpan.FromMilliseconds(350))
+        {
+            for (int count = _backend.Wait(events, 20); count > 0; count--)
+            {
+                told++;
+                Assert.True(((IConnectionTransport)_socket).CheckPeer().IsSuccess);
+                _backend.ArmHangup(_socket, Token);
+            }
+
+            passed = TimeProvider.System.GetElapsedTime(start);
+        }
+
+        // At once, and then at the pace of the looks.
+        Assert.True(told <= 2 + (passed.TotalMilliseconds / 256), $"Told {told} times in {passed.TotalMilliseconds} ms.");
+
+        Reset(_pair.Peer);
+        IoResult peer;
+        do
+        {
+            Assert.NotEqual(PollEventFlags.None, Next(Limit));
+            peer = ((IConnectionTransport)_socket).CheckPeer();
+            _backend.ArmHangup(_socket, Token);
+        }
+        while (peer.IsSuccess);
+
+        Assert.Equal(SocketError.ConnectionReset, peer.Error);
+    }
+
+    [Fact]
     public void A_reader_that_has_resumed_is_looked_after_no_longer_and_its_poller_sleeps()
     {
         Open();
