@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using NetPoll.Core.Backends;
+using NetPoll.Core.Sockets;
 using NetPoll.Core.Tests.Support;
 using NetPoll.Tests;
 
@@ -611,6 +612,32 @@ public sealed class PortableBackendTests : IDisposable
         Assert.Equal(1, accepted);
         _ = listener.Close();
         Assert.Equal(0, client.Receive(new byte[1]));
+    }
+
+    [Fact]
+    public async Task An_accept_that_pauses_while_a_connection_waits_lets_its_poller_sleep()
+    {
+        CancellationToken cancellation = TestContext.Current.CancellationToken;
+        await using NetListenerFixture fixture = new(configure: static options => options.Backend = PollBackend.Portable);
+        NetFd fd = fixture.Listener.Fd;
+        PortableListener socket = (PortableListener)fd.Descriptor.Socket!;
+        using CancellationTokenSource giveUp = new();
+        Task accept = fixture.Listener.AcceptAsync(giveUp.Token).AsTask();
+        await Eventually.True("the accept waits", () => fd.Descriptor.HasReader);
+        await giveUp.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => accept);
+        using Socket client = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        client.Connect(fixture.Listener.LocalEndPoint);
+        await Eventually.True(
+            "the connection has left the system's queue", () => !socket.IsReady(SelectMode.SelectRead) && socket.Probe(PollMode.Read).IsSuccess);
+        long waits = fixture.Listener.Poller.Snapshot().Waits;
+
+        OperationOutcome outcome = await fd.PauseAcceptAsync(TimeSpan.FromMilliseconds(200), TimeProvider.System, cancellation);
+
+        Assert.True(outcome.IsSuccess);
+        Assert.InRange(fixture.Listener.Poller.Snapshot().Waits - waits, 0, 20);
+        await using NetConnection connection = await fixture.Listener.AcceptAsync(cancellation);
+        Assert.Equal(client.LocalEndPoint, connection.RemoteEndPoint);
     }
 
     private static void Reset(Socket socket)
