@@ -136,8 +136,17 @@ internal sealed class PortableSocket : PortableHandle
                 {
                     if ((Volatile.Read(ref _armed) & Armed.InFlight) != 0 || _heldError.IsHeld)
                     {
-                        // It may be a reset whose error the receive in flight has just been given: its completion tells.
-                        return _heldError.TryTake(out held) ? held : IoResult.TryAgain;
+                        if (_heldError.TryTake(out held))
+                        {
+                            return held;
+                        }
+
+                        // It may be a reset whose error the receive in flight has just been given: its completion tells. Not after our own end
+                        // of reading: what is armed then is told at once, and would come back here until the completion has run.
+                        if (!_isReadShut)
+                        {
+                            return IoResult.TryAgain;
+                        }
                     }
 
                     _sawEnd = true;

@@ -334,6 +334,18 @@ public sealed class PortableBackendTests : IDisposable
     }
 
     [Fact]
+    public void A_socket_whose_reading_we_have_ended_is_at_its_end_though_a_receive_is_still_in_flight()
+    {
+        Open();
+        _backend.Arm(_socket, Token, PollMode.Read);
+
+        Assert.True(_socket.Shutdown(PollMode.Read).IsSuccess);
+
+        // The receive's completion comes by other threads: later than this, if not always.
+        Assert.Equal(IoResult.Bytes(0), _socket.Read(new byte[1]));
+    }
+
+    [Fact]
     public void The_last_bytes_and_the_end_reach_the_peer_of_a_socket_that_is_closed_while_a_read_waits()
     {
         Open();
