@@ -652,6 +652,50 @@ public sealed class PortableBackendTests : IDisposable
         Assert.Equal(client.LocalEndPoint, connection.RemoteEndPoint);
     }
 
+    [Fact]
+    public async Task A_listener_that_has_descriptors_again_accepts_and_does_not_tell_of_the_lack_that_was()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Needs a shell that limits descriptors.");
+
+        // The limit is the process's. It does what the explicit test below does.
+        await OwnProcess.PassesWithDescriptors(
+            300, typeof(PortableBackendTests), nameof(In_a_process_of_its_own_a_listener_has_descriptors_again_after_an_accept_under_way_has_failed));
+    }
+
+    [Fact(Explicit = true)]
+    public async Task In_a_process_of_its_own_a_listener_has_descriptors_again_after_an_accept_under_way_has_failed()
+    {
+        Assert.True(PortablePlatform.Instance.Listen(new IPEndPoint(IPAddress.Loopback, 0), 10, sharePort: true, out PollableSocket? listener).IsSuccess);
+        _backend.Open(listener!, Token);
+        using Socket client = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        EndPoint endPoint = listener!.LocalEndPoint!;
+        PollEvent[] events = new PollEvent[4];
+        List<IDisposable> hoard = [];
+        await OwnProcess.WarmThreadPool();
+        while (EpollPlatform.Instance.ReserveDescriptor() is { } taken)
+        {
+            hoard.Add(taken);
+        }
+
+        // With nobody in the queue the lack is told, and asked for anew only when somebody asks.
+        _backend.Arm(listener, Token, PollMode.Read);
+        int toldOfNobody = _backend.Wait(events, Limit);
+        IoResult ofNobody = listener.Accept(out _);
+
+        client.Connect(endPoint);
+        _backend.Arm(listener, Token, PollMode.Read);
+        int told = _backend.Wait(events, Limit);
+        hoard.ForEach(static taken => taken.Dispose());
+        IoResult result = listener.Accept(out PollableSocket? accepted);
+
+        // Not before: to compare loads assemblies.
+        Assert.Equal((1, true), (toldOfNobody, ofNobody.IsOutOfDescriptors));
+        Assert.Equal(1, told);
+        Assert.True(result.IsSuccess, result.ToString());
+        _ = accepted!.Close();
+        _ = listener.Close();
+    }
+
     private static void Reset(Socket socket)
     {
         socket.LingerState = new LingerOption(enable: true, seconds: 0);
