@@ -162,6 +162,9 @@ public sealed partial class Poller
 
     internal string BackendName => _backend.Name;
 
+    /// <summary>For tests.</summary>
+    internal IPollBackend Backend => _backend;
+
     /// <summary>Waiters parked in slots, which a snapshot tells apart. Any thread. Go: <c>netpollWaiters</c>.</summary>
     internal int ParkedCount => _cache.All().Sum(static descriptor => (descriptor.HasReader ? 1 : 0) + (descriptor.HasWriter ? 1 : 0));
 
@@ -390,6 +393,15 @@ public sealed partial class Poller
         if (_needsArming)
         {
             _backend.Arm(descriptor.Socket!, descriptor.Token, mode);
+        }
+    }
+
+    /// <summary>Takes back what was armed last, where edges do not come by themselves. Any thread, under the direction's lock.</summary>
+    internal void Disarm(PollDescriptor descriptor, PollMode mode)
+    {
+        if (_needsArming)
+        {
+            _backend.Disarm(descriptor.Socket!, descriptor.Token, mode);
         }
     }
 

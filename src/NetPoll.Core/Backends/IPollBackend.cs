@@ -27,6 +27,14 @@ internal interface IPollBackend : IDisposable
     void Arm(PollableSocket socket, PollToken token, PollMode mode);
 
     /// <summary>
+    /// Takes back what was armed last for a direction: who waited has given up, or is done. It may still be told. Any thread, before the next
+    /// <see cref="Arm"/> of the direction.
+    /// </summary>
+    void Disarm(PollableSocket socket, PollToken token, PollMode mode)
+    {
+    }
+
+    /// <summary>
     /// Asks to be told of a hang-up or an error while nobody waits to read; does nothing where edges come by themselves. The poller's thread.
     /// </summary>
     void ArmHangup(PollableSocket socket, PollToken token)

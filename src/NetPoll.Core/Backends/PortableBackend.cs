@@ -43,6 +43,9 @@ internal sealed class PortableBackend : IPollBackend
     /// <summary>The clock of the waits and the looks: always the system's, since no other one moves its sockets.</summary>
     internal static long Microseconds => TimeProvider.System.GetElapsedTime(0).Ticks / TimeSpan.TicksPerMicrosecond;
 
+    /// <summary>How many sockets are looked at from time to time. The poller's thread.</summary>
+    internal int LookCount => _writeLooks.Count + _resetLooks.Count;
+
     private long NextLook => Math.Min(_writeLooks.NextDue, _resetLooks.NextDue);
 
     public void Dispose()
@@ -64,6 +67,9 @@ internal sealed class PortableBackend : IPollBackend
     }
 
     public void Arm(PollableSocket socket, PollToken token, PollMode mode) => ((PortableHandle)socket).Arm(mode);
+
+    /// <inheritdoc/>
+    public void Disarm(PollableSocket socket, PollToken token, PollMode mode) => ((PortableHandle)socket).Disarm(mode);
 
     /// <inheritdoc/>
     public void ArmHangup(PollableSocket socket, PollToken token) => ((PortableHandle)socket).ArmHangup();

@@ -234,6 +234,7 @@ internal sealed class PortableDatagramSocket : PortableHandle, IDatagramSocket
     {
         if ((mode & PollMode.Write) != 0)
         {
+            WantsRoom = true;
             Watch?.Report(PortableNews.LookForRoom);
         }
 

@@ -18,6 +18,10 @@ internal abstract class PortableHandle : PollableSocket
     private int _isClosed;
     private bool _resetsOnClose;
 
+    // For what the poller has to look for: whether somebody waits for it still. Any thread.
+    private bool _wantsRoom;
+    private bool _wantsReset;
+
     /// <param name="socket">Owned from here on, and made non-blocking.</param>
     /// <param name="remote">The peer.</param>
     /// <param name="path">The path that it is bound to, if that goes with it.</param>
@@ -38,6 +42,20 @@ internal abstract class PortableHandle : PollableSocket
     protected PortableWatch? Watch => Volatile.Read(ref _watch);
 
     protected bool IsClosed => Volatile.Read(ref _isClosed) != 0;
+
+    /// <summary>Whether a wait for room to write was begun and not given up.</summary>
+    internal bool WantsRoom
+    {
+        get => Volatile.Read(ref _wantsRoom);
+        set => Volatile.Write(ref _wantsRoom, value);
+    }
+
+    /// <summary>Whether somebody wants to know of a reset, who reads nothing that would tell him.</summary>
+    internal bool WantsReset
+    {
+        get => Volatile.Read(ref _wantsReset);
+        set => Volatile.Write(ref _wantsReset, value);
+    }
 
     internal override int Descriptor => IsClosed ? -1 : _descriptor;
 
@@ -82,6 +100,15 @@ internal abstract class PortableHandle : PollableSocket
 
     /// <summary>Asks for the next readiness of a direction. Any thread.</summary>
     internal abstract void Arm(PollMode mode);
+
+    /// <summary>Nobody waits any more for what was armed last. Any thread.</summary>
+    internal void Disarm(PollMode mode)
+    {
+        if ((mode & PollMode.Write) != 0)
+        {
+            WantsRoom = false;
+        }
+    }
 
     /// <summary>Asks for the next hang-up. The poller's thread.</summary>
     internal virtual void ArmHangup()

@@ -115,7 +115,18 @@ internal sealed class PortableListener : PortableHandle
         accepted = null;
         if (_arrived.TryDequeue(out (Socket? Socket, SocketError Error) kept))
         {
-            return kept.Socket is null ? PortableErrors.ToResult(kept.Error) : Wrap(kept.Socket, out accepted);
+            if (kept.Socket is not null)
+            {
+                return Wrap(kept.Socket, out accepted);
+            }
+
+            // Descriptors may have come back since: who waits in the queue is asked for anew. With nobody there the error stands, since the next
+            // accept, which may fail the same way, would be begun at once.
+            IoResult failed = PortableErrors.ToResult(kept.Error);
+            if (!failed.IsOutOfDescriptors || !IsReady(SelectMode.SelectRead))
+            {
+                return failed;
+            }
         }
 
         Socket? socket = null;

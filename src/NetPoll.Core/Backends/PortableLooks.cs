@@ -15,7 +15,7 @@ internal sealed class PortableLooks
     private readonly PortableNews _found;
 
     // By interval: 1, 2, 4 ... milliseconds.
-    private readonly List<PortableWatch>[] _levels;
+    private readonly List<Entry>[] _levels;
     private readonly long[] _due;
     private readonly int _first;
 
@@ -29,7 +29,7 @@ internal sealed class PortableLooks
         _found = found;
         _first = System.Numerics.BitOperations.Log2((uint)firstMilliseconds);
         int count = System.Numerics.BitOperations.Log2((uint)longestMilliseconds) + 1;
-        _levels = new List<PortableWatch>[count];
+        _levels = new List<Entry>[count];
         _due = new long[count];
         for (int level = 0; level < count; level++)
         {
@@ -41,19 +41,33 @@ internal sealed class PortableLooks
     /// <summary>When the next look is due, by the clock of <see cref="PortableBackend.Microseconds"/>; the end of time when nobody waits.</summary>
     internal long NextDue { get; private set; } = long.MaxValue;
 
-    /// <summary>Looks now, and from now on until it is there.</summary>
+    /// <summary>How many are listed. Who is no longer wanted leaves at the look that was due for him.</summary>
+    internal int Count => _levels.Sum(static level => level.Count);
+
+    /// <summary>Looks now, and from now on, soon at first, until it is there or nobody wants to know any more.</summary>
     /// <returns>Whether it is there already.</returns>
     internal bool Add(PortableWatch watch, long now)
     {
-        if (Look(watch))
+        ref PortableLook look = ref watch.Look(_mode);
+        if (!IsWanted(watch))
         {
+            return false;
+        }
+
+        // What a look for an error has told and did not end the connection was none: urgent data look the same, and stay for as long as nobody
+        // reads. From then on it is told at the pace of the looks, or a peer could keep the poller running.
+        if (!(look.WasTold && _mode == SelectMode.SelectError) && IsThere(watch))
+        {
+            look.Leave();
+            look.WasTold = true;
             return true;
         }
 
-        if (!IsListed(watch))
+        if (!look.IsListed || look.Level > _first)
         {
-            SetListed(watch, isListed: true);
-            Put(watch, _first, now);
+            // An entry of a longer interval is nobody's by that, and goes when its time comes.
+            look.Leave();
+            Put(watch, ref look, _first, now);
             FindNextDue();
         }
 
@@ -82,43 +96,52 @@ internal sealed class PortableLooks
 
     private void RunLevel(int level, long now)
     {
-        List<PortableWatch> watches = _levels[level];
+        List<Entry> entries = _levels[level];
         int above = Math.Min(level + 1, _levels.Length - 1);
         int kept = 0;
-        for (int index = 0; index < watches.Count; index++)
+        for (int index = 0; index < entries.Count; index++)
         {
-            PortableWatch watch = watches[index];
-            if (watch.IsClosed)
+            Entry entry = entries[index];
+            PortableWatch watch = entry.Watch;
+            ref PortableLook look = ref watch.Look(_mode);
+            if (!look.IsListed || look.Turn != entry.Turn)
             {
-                SetListed(watch, isListed: false);
+                continue;
             }
-            else if (Look(watch))
+
+            if (watch.IsClosed || !IsWanted(watch))
             {
-                SetListed(watch, isListed: false);
+                look.Leave();
+            }
+            else if (IsThere(watch))
+            {
+                look.Leave();
+                look.WasTold = true;
                 watch.Report(_found);
             }
             else if (above == level)
             {
-                watches[kept++] = watch;
+                entries[kept++] = entry;
             }
             else
             {
-                Put(watch, above, now);
+                Put(watch, ref look, above, now);
             }
         }
 
-        watches.RemoveRange(kept, watches.Count - kept);
+        entries.RemoveRange(kept, entries.Count - kept);
         _due[level] = kept == 0 ? long.MaxValue : now + (1000L << level);
     }
 
-    private void Put(PortableWatch watch, int level, long now)
+    private void Put(PortableWatch watch, ref PortableLook look, int level, long now)
     {
+        look.Enter(level);
         if (_levels[level].Count == 0)
         {
             _due[level] = now + (1000L << level);
         }
 
-        _levels[level].Add(watch);
+        _levels[level].Add(new Entry(watch, look.Turn));
     }
 
     private void FindNextDue()
@@ -132,19 +155,38 @@ internal sealed class PortableLooks
         NextDue = next;
     }
 
-    private bool Look(PortableWatch watch) => watch.Socket.IsReady(_mode);
+    private bool IsThere(PortableWatch watch) => watch.Socket.IsReady(_mode);
 
-    private bool IsListed(PortableWatch watch) => _mode == SelectMode.SelectWrite ? watch.IsInWriteLooks : watch.IsInHangupLooks;
+    private bool IsWanted(PortableWatch watch) => _mode == SelectMode.SelectWrite ? watch.Socket.WantsRoom : watch.Socket.WantsReset;
 
-    private void SetListed(PortableWatch watch, bool isListed)
+    private readonly record struct Entry(PortableWatch Watch, ushort Turn);
+}
+
+/// <summary>How far the looks at one socket for one thing are. A mutable part of its watch: never copied. The poller's thread.</summary>
+internal struct PortableLook
+{
+    private byte _level;
+
+    /// <summary>Whether it is looked at from time to time.</summary>
+    internal bool IsListed { get; private set; }
+
+    /// <summary>Whether it was there once.</summary>
+    internal bool WasTold { get; set; }
+
+    /// <summary>What tells the entry that counts from those that were left behind.</summary>
+    internal ushort Turn { get; private set; }
+
+    internal readonly int Level => _level;
+
+    internal void Enter(int level)
     {
-        if (_mode == SelectMode.SelectWrite)
-        {
-            watch.IsInWriteLooks = isListed;
-        }
-        else
-        {
-            watch.IsInHangupLooks = isListed;
-        }
+        IsListed = true;
+        _level = (byte)level;
+    }
+
+    internal void Leave()
+    {
+        IsListed = false;
+        Turn++;
     }
 }

@@ -136,8 +136,17 @@ internal sealed class PortableSocket : PortableHandle
                 {
                     if ((Volatile.Read(ref _armed) & Armed.InFlight) != 0 || _heldError.IsHeld)
                     {
-                        // It may be a reset whose error the receive in flight has just been given: its completion tells.
-                        return _heldError.TryTake(out held) ? held : IoResult.TryAgain;
+                        if (_heldError.TryTake(out held))
+                        {
+                            return held;
+                        }
+
+                        // It may be a reset whose error the receive in flight has just been given: its completion tells. Not after our own end
+                        // of reading: what is armed then is told at once, and would come back here until the completion has run.
+                        if (!_isReadShut)
+                        {
+                            return IoResult.TryAgain;
+                        }
                     }
 
                     _sawEnd = true;
@@ -265,6 +274,7 @@ internal sealed class PortableSocket : PortableHandle
 
         if ((mode & PollMode.Write) != 0)
         {
+            WantsRoom = true;
             Watch?.Report(Volatile.Read(ref _connecting) == Connecting.Done || _heldError.IsHeld
                 ? PortableNews.Write
                 : PortableNews.LookForRoom);
@@ -272,6 +282,7 @@ internal sealed class PortableSocket : PortableHandle
 
         if ((mode & PollMode.Read) != 0)
         {
+            WantsReset = false;
             if (_isReadShut || _heldError.IsHeld)
             {
                 Watch?.Report(PortableNews.Read);
@@ -285,7 +296,13 @@ internal sealed class PortableSocket : PortableHandle
 
     internal override void ArmHangup()
     {
-        if (Watch is not { IsInHangupLooks: false } watch || Volatile.Read(ref _connecting) == Connecting.InFlight)
+        if (Watch is not { } watch || Volatile.Read(ref _connecting) == Connecting.InFlight)
+        {
+            return;
+        }
+
+        WantsReset = true;
+        if (watch.Look(SelectMode.SelectError).IsListed)
         {
             return;
         }

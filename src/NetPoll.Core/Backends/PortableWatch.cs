@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+
 namespace NetPoll.Core.Backends;
 
 /// <summary>A socket's seat at a portable backend: what ties the completions of one stay to the poller of that stay.</summary>
@@ -8,6 +10,8 @@ namespace NetPoll.Core.Backends;
 internal sealed class PortableWatch
 {
     private readonly PortableBackend _backend;
+    private PortableLook _forRoom;
+    private PortableLook _forReset;
     private bool _isClosed;
 
     internal PortableWatch(PortableBackend backend, PortableHandle socket, PollToken token)
@@ -21,14 +25,11 @@ internal sealed class PortableWatch
 
     internal PollToken Token { get; }
 
-    /// <summary>Whether the backend looks after it because no completion can tell. The poller's thread.</summary>
-    internal bool IsInWriteLooks { get; set; }
-
-    /// <inheritdoc cref="IsInWriteLooks"/>
-    internal bool IsInHangupLooks { get; set; }
-
     /// <summary>Whether the socket left the backend: nothing is told any more. Any thread.</summary>
     internal bool IsClosed => Volatile.Read(ref _isClosed);
+
+    /// <summary>Whether and how the backend looks after it because no completion can tell. The poller's thread.</summary>
+    internal ref PortableLook Look(SelectMode mode) => ref mode == SelectMode.SelectWrite ? ref _forRoom : ref _forReset;
 
     internal bool IsAt(PortableBackend backend) => ReferenceEquals(_backend, backend);
 

@@ -35,8 +35,8 @@ internal sealed partial class NetFd
         OperationOutcome outcome;
         try
         {
-            // An accept that never has enough: whatever ends one ends this.
-            outcome = await RawAsync(PollMode.Read, static (_, _) => false, state: 0, either.Token);
+            // An accept that never has enough: whatever ends one ends this. It asks for nothing: a connection that waits would be told all the time.
+            outcome = await RawAsync(PollMode.Read, static (_, _) => false, state: 0, either.Token, asksForReadiness: false);
         }
         catch (OperationCanceledException)
         {

@@ -316,7 +316,7 @@ internal sealed partial class NetFd
     }
 
     private async ValueTask<OperationOutcome> RawAsync<TState>(
-        PollMode mode, Func<PollableSocket, TState, bool> attempt, TState state, CancellationToken cancellationToken)
+        PollMode mode, Func<PollableSocket, TState, bool> attempt, TState state, CancellationToken cancellationToken, bool asksForReadiness = true)
     {
         if (!_mutex.TryLock(mode) && !await LockAsync(mode, cancellationToken))
         {
@@ -328,7 +328,7 @@ internal sealed partial class NetFd
             ReadinessOperation? wait = null;
             if (Poller.IsShareSpent)
             {
-                wait = new ReadinessOperation(this, mode);
+                wait = new ReadinessOperation(this, mode, asksForReadiness: asksForReadiness);
                 OperationOutcome itsTurn = await wait.Begin(cancellationToken, isPostponed: true);
                 if (!itsTurn.IsSuccess)
                 {
@@ -346,7 +346,7 @@ internal sealed partial class NetFd
 
             while (outcome.IsSuccess && !attempt(_socket, state))
             {
-                wait ??= new ReadinessOperation(this, mode);
+                wait ??= new ReadinessOperation(this, mode, asksForReadiness: asksForReadiness);
                 outcome = await wait.Begin(cancellationToken);
             }
 

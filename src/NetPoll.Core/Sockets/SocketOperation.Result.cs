@@ -113,6 +113,9 @@ internal abstract partial class SocketOperation
     private void Complete(OperationOutcome outcome)
     {
         _outcome = outcome;
+
+        // Before anybody else's wait in this direction can begin.
+        Disarm();
         if (HoldsLock)
         {
             Fd.Unlock(_mode);

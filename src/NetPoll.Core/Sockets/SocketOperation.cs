@@ -45,6 +45,9 @@ internal abstract partial class SocketOperation : IPollWaiter, IPollerWork, IThr
     /// <summary>Whether it holds the direction's lock and leaves it when it completes.</summary>
     protected virtual bool HoldsLock => true;
 
+    /// <summary>Whether it asks for readiness when it waits, where that does not come by itself.</summary>
+    protected virtual bool AsksForReadiness => true;
+
     /// <summary>From the ready list, after a wake-up; parks again, silently, when there is nothing to see.</summary>
     public void Resume(PollSignals signals)
     {
@@ -134,7 +137,13 @@ internal abstract partial class SocketOperation : IPollWaiter, IPollerWork, IThr
     {
         if (!isPostponed)
         {
-            return ParkOrTry(out outcome);
+            bool isDone = ParkOrTry(out outcome);
+            if (isDone)
+            {
+                Disarm();
+            }
+
+            return isDone;
         }
 
         outcome = default;
@@ -156,7 +165,11 @@ internal abstract partial class SocketOperation : IPollWaiter, IPollerWork, IThr
                 return true;
             }
 
-            Fd.Poller.Arm(Fd.Descriptor, _mode);
+            if (AsksForReadiness)
+            {
+                Fd.Poller.Arm(Fd.Descriptor, _mode);
+            }
+
             if (TryPark(out PollResult result))
             {
                 outcome = default;
@@ -180,6 +193,16 @@ internal abstract partial class SocketOperation : IPollWaiter, IPollerWork, IThr
             {
                 return true;
             }
+        }
+    }
+
+    // A wait for room that is over, as by a deadline, must not be looked after for the rest of the connection's life. A read needs nothing: what it
+    // armed waits for bytes, whoever reads them.
+    private void Disarm()
+    {
+        if (_mode == PollMode.Write)
+        {
+            Fd.Poller.Disarm(Fd.Descriptor, _mode);
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using NetPoll.Core.Backends;
+using NetPoll.Core.Sockets;
 using NetPoll.Core.Tests.Support;
 using NetPoll.Tests;
 
@@ -75,15 +76,7 @@ public sealed class PortableBackendTests : IDisposable
     public void Room_to_write_is_told_when_the_peer_has_read_and_no_byte_is_added_lost_or_doubled()
     {
         Open();
-        byte[] chunk = new byte[64 * 1024];
-        long written = 0;
-        IoResult result;
-        while ((result = _socket.Write(chunk)).IsSuccess)
-        {
-            written += result.Count;
-        }
-
-        Assert.True(result.WouldBlock);
+        long written = Fill();
         _backend.Arm(_socket, Token, PollMode.Write);
         Assert.Equal(PollEventFlags.None, Next(NotNow));
 
@@ -145,6 +138,133 @@ public sealed class PortableBackendTests : IDisposable
         byte[] buffer = new byte[8];
         Assert.Equal(3, _socket.Read(buffer).Count);
         Assert.Equal(SocketError.ConnectionReset, _socket.Read(buffer).Error);
+    }
+
+    [Fact]
+    public void A_peer_that_sends_urgent_data_does_not_keep_the_poller_of_a_suspended_reader_running_and_its_reset_is_still_noticed()
+    {
+        Open();
+        _pair.Peer.Send("abc"u8);
+        _pair.Peer.Send("!"u8, SocketFlags.OutOfBand);
+        _backend.ArmHangup(_socket, Token);
+
+        int told = 0;
+        PollEvent[] events = new PollEvent[4];
+        long start = TimeProvider.System.GetTimestamp();
+        TimeSpan passed = TimeSpan.Zero;
+        while (told < 1_000 && passed < TimeSpan.FromMilliseconds(350))
+        {
+            for (int count = _backend.Wait(events, 20); count > 0; count--)
+            {
+                told++;
+                Assert.True(((IConnectionTransport)_socket).CheckPeer().IsSuccess);
+                _backend.ArmHangup(_socket, Token);
+            }
+
+            passed = TimeProvider.System.GetElapsedTime(start);
+        }
+
+        // At once, and then at the pace of the looks.
+        Assert.True(told <= 2 + (passed.TotalMilliseconds / 256), $"Told {told} times in {passed.TotalMilliseconds} ms.");
+
+        Reset(_pair.Peer);
+        IoResult peer;
+        do
+        {
+            Assert.NotEqual(PollEventFlags.None, Next(Limit));
+            peer = ((IConnectionTransport)_socket).CheckPeer();
+            _backend.ArmHangup(_socket, Token);
+        }
+        while (peer.IsSuccess);
+
+        Assert.Equal(SocketError.ConnectionReset, peer.Error);
+    }
+
+    [Fact]
+    public void A_reader_that_has_resumed_is_looked_after_no_longer_and_its_poller_sleeps()
+    {
+        Open();
+        _pair.Peer.Send("abc"u8);
+        _backend.ArmHangup(_socket, Token);
+        Assert.Equal(PollEventFlags.None, Next(NotNow));
+        Assert.Equal(1, _backend.LookCount);
+
+        Assert.Equal(3, _socket.Read(new byte[8]).Count);
+        _backend.Arm(_socket, Token, PollMode.Read);
+        Assert.Equal(PollEventFlags.None, Next(2 * NotNow));
+
+        Assert.Equal(0, _backend.LookCount);
+
+        // And is looked after again when it suspends again.
+        _pair.Peer.Send("abc"u8);
+        Assert.Equal(PollEventFlags.Read, Next(Limit));
+        _backend.ArmHangup(_socket, Token);
+        Assert.Equal(PollEventFlags.None, Next(NotNow));
+        Assert.Equal(1, _backend.LookCount);
+        Reset(_pair.Peer);
+        Assert.Equal(PollEventFlags.Read | PollEventFlags.Write | PollEventFlags.Error, Next(Limit));
+        Assert.Equal(0, _backend.LookCount);
+    }
+
+    [Fact]
+    public void A_reader_that_suspends_again_before_the_next_look_is_still_looked_after()
+    {
+        Open();
+        _pair.Peer.Send("abc"u8);
+        _backend.ArmHangup(_socket, Token);
+        Assert.Equal(PollEventFlags.None, Next(1));
+        _backend.Arm(_socket, Token, PollMode.Read);
+        _backend.ArmHangup(_socket, Token);
+        Assert.Equal(PollEventFlags.Read, Next(Limit));
+
+        Reset(_pair.Peer);
+
+        Assert.Equal(PollEventFlags.Read | PollEventFlags.Write | PollEventFlags.Error, Next(Limit));
+    }
+
+    [Fact]
+    public void A_writer_that_has_given_up_is_looked_after_no_longer_and_one_that_waits_anew_is_looked_after_closely()
+    {
+        Open();
+        Fill();
+        _backend.Arm(_socket, Token, PollMode.Write);
+        Assert.Equal(PollEventFlags.None, Next(NotNow));
+        Assert.Equal(1, _backend.LookCount);
+
+        // By now the looks are far apart. What is left behind by a new wait goes when its time comes.
+        _backend.Disarm(_socket, Token, PollMode.Write);
+        _backend.Arm(_socket, Token, PollMode.Write);
+        Assert.Equal(PollEventFlags.None, Next(0));
+        Assert.Equal(2, _backend.LookCount);
+        Assert.Equal(PollEventFlags.None, Next(2 * NotNow));
+        Assert.Equal(1, _backend.LookCount);
+
+        _backend.Disarm(_socket, Token, PollMode.Write);
+        Assert.Equal(PollEventFlags.None, Next(NotNow));
+        Assert.Equal(0, _backend.LookCount);
+    }
+
+    [Fact]
+    public async Task A_write_whose_deadline_passes_or_that_is_cancelled_leaves_nobody_behind_to_be_looked_after()
+    {
+        await using NetListenerFixture fixture = new(configure: static options => options.Backend = PollBackend.Portable);
+        await using Loopback pair = await Loopback.ConnectAsync(fixture.Listener);
+        NetConnection connection = pair.Connection;
+        PortableBackend backend = (PortableBackend)connection.Poller.Backend;
+        Task<int> Listed() => connection.Poller.RunAsync(() => Task.FromResult(backend.LookCount));
+        byte[] much = new byte[16 * 1024 * 1024];
+
+        connection.SetWriteDeadline(Deadline.After(TimeSpan.FromMilliseconds(50)));
+        await Assert.ThrowsAsync<DeadlineExceededException>(async () => await connection.WriteAsync(much));
+        await Eventually.Equal("sockets that are looked after", 0, Listed);
+
+        connection.SetWriteDeadline(Deadline.None);
+        using CancellationTokenSource cancellation = new();
+        Task write = connection.WriteAsync(much, cancellation.Token).AsTask();
+        await Eventually.Equal("sockets that are looked after", 1, Listed);
+        await cancellation.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => write);
+        await Eventually.Equal("sockets that are looked after", 0, Listed);
     }
 
     [Fact]
@@ -211,6 +331,18 @@ public sealed class PortableBackendTests : IDisposable
         Assert.Equal(1, other.Wait(events, Limit));
         Assert.Equal(new PollEvent(there, PollEventFlags.Read), events[0]);
         Assert.Equal(PollEventFlags.None, Next(0));
+    }
+
+    [Fact]
+    public void A_socket_whose_reading_we_have_ended_is_at_its_end_though_a_receive_is_still_in_flight()
+    {
+        Open();
+        _backend.Arm(_socket, Token, PollMode.Read);
+
+        Assert.True(_socket.Shutdown(PollMode.Read).IsSuccess);
+
+        // The receive's completion comes by other threads: later than this, if not always.
+        Assert.Equal(IoResult.Bytes(0), _socket.Read(new byte[1]));
     }
 
     [Fact]
@@ -494,10 +626,95 @@ public sealed class PortableBackendTests : IDisposable
         Assert.Equal(0, client.Receive(new byte[1]));
     }
 
+    [Fact]
+    public async Task An_accept_that_pauses_while_a_connection_waits_lets_its_poller_sleep()
+    {
+        CancellationToken cancellation = TestContext.Current.CancellationToken;
+        await using NetListenerFixture fixture = new(configure: static options => options.Backend = PollBackend.Portable);
+        NetFd fd = fixture.Listener.Fd;
+        PortableListener socket = (PortableListener)fd.Descriptor.Socket!;
+        using CancellationTokenSource giveUp = new();
+        Task accept = fixture.Listener.AcceptAsync(giveUp.Token).AsTask();
+        await Eventually.True("the accept waits", () => fd.Descriptor.HasReader);
+        await giveUp.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => accept);
+        using Socket client = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        client.Connect(fixture.Listener.LocalEndPoint);
+        await Eventually.True(
+            "the connection has left the system's queue", () => !socket.IsReady(SelectMode.SelectRead) && socket.Probe(PollMode.Read).IsSuccess);
+        long waits = fixture.Listener.Poller.Snapshot().Waits;
+
+        OperationOutcome outcome = await fd.PauseAcceptAsync(TimeSpan.FromMilliseconds(200), TimeProvider.System, cancellation);
+
+        Assert.True(outcome.IsSuccess);
+        Assert.InRange(fixture.Listener.Poller.Snapshot().Waits - waits, 0, 20);
+        await using NetConnection connection = await fixture.Listener.AcceptAsync(cancellation);
+        Assert.Equal(client.LocalEndPoint, connection.RemoteEndPoint);
+    }
+
+    [Fact]
+    public async Task A_listener_that_has_descriptors_again_accepts_and_does_not_tell_of_the_lack_that_was()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Needs a shell that limits descriptors.");
+
+        // The limit is the process's. It does what the explicit test below does.
+        await OwnProcess.PassesWithDescriptors(
+            300, typeof(PortableBackendTests), nameof(In_a_process_of_its_own_a_listener_has_descriptors_again_after_an_accept_under_way_has_failed));
+    }
+
+    [Fact(Explicit = true)]
+    public async Task In_a_process_of_its_own_a_listener_has_descriptors_again_after_an_accept_under_way_has_failed()
+    {
+        Assert.True(PortablePlatform.Instance.Listen(new IPEndPoint(IPAddress.Loopback, 0), 10, sharePort: true, out PollableSocket? listener).IsSuccess);
+        _backend.Open(listener!, Token);
+        using Socket client = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        EndPoint endPoint = listener!.LocalEndPoint!;
+        PollEvent[] events = new PollEvent[4];
+        List<IDisposable> hoard = [];
+        await OwnProcess.WarmThreadPool();
+        while (EpollPlatform.Instance.ReserveDescriptor() is { } taken)
+        {
+            hoard.Add(taken);
+        }
+
+        // With nobody in the queue the lack is told, and asked for anew only when somebody asks.
+        _backend.Arm(listener, Token, PollMode.Read);
+        int toldOfNobody = _backend.Wait(events, Limit);
+        IoResult ofNobody = listener.Accept(out _);
+
+        client.Connect(endPoint);
+        _backend.Arm(listener, Token, PollMode.Read);
+        int told = _backend.Wait(events, Limit);
+        hoard.ForEach(static taken => taken.Dispose());
+        IoResult result = listener.Accept(out PollableSocket? accepted);
+
+        // Not before: to compare loads assemblies.
+        Assert.Equal((1, true), (toldOfNobody, ofNobody.IsOutOfDescriptors));
+        Assert.Equal(1, told);
+        Assert.True(result.IsSuccess, result.ToString());
+        _ = accepted!.Close();
+        _ = listener.Close();
+    }
+
     private static void Reset(Socket socket)
     {
         socket.LingerState = new LingerOption(enable: true, seconds: 0);
         socket.Dispose();
+    }
+
+    /// <summary>Writes until there is no room.</summary>
+    private long Fill()
+    {
+        byte[] chunk = new byte[64 * 1024];
+        long written = 0;
+        IoResult result;
+        while ((result = _socket.Write(chunk)).IsSuccess)
+        {
+            written += result.Count;
+        }
+
+        Assert.True(result.WouldBlock);
+        return written;
     }
 
     private void Open() => Assert.True(_backend.Open(_socket, Token).IsSuccess);

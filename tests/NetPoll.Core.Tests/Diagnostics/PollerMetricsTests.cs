@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Net;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Interop;
 using NetPoll.Core.Sockets;
@@ -212,17 +213,24 @@ public sealed class PollerMetricsTests : IDisposable
     [Fact]
     public async Task A_deadline_counts_as_fired_when_it_has_passed_and_not_when_it_was_moved()
     {
-        await using ScriptedPoller world = new();
+        FakeTimeProvider time = new();
+        await using ScriptedPoller world = new(options => options.TimeProvider = time);
         NetFd fd = world.Open(new ScriptedSocket());
-        fd.SetDeadline(PollMode.Read, Deadline.After(TimeSpan.FromMilliseconds(100)));
+        fd.SetDeadline(PollMode.Read, Deadline.After(TimeSpan.FromSeconds(1)));
         await world.Asleep();
 
         // The wheel still looks at it at the earlier time.
         fd.SetDeadline(PollMode.Read, Deadline.After(TimeSpan.FromHours(1)));
-        fd.SetDeadline(PollMode.Write, Deadline.After(TimeSpan.FromMilliseconds(200)));
+        fd.SetDeadline(PollMode.Write, Deadline.After(TimeSpan.FromSeconds(3)));
+        await world.Asleep();
+        long waits = world.Poller.Snapshot().Waits;
+        time.Advance(TimeSpan.FromSeconds(2));
+        await Eventually.True("the wheel has looked", () => world.Poller.Snapshot().Waits > waits && world.Backend.IsAsleep);
+        Assert.Equal((2, 0L), (world.Poller.Snapshot().DeadlinesArmed, world.Poller.Snapshot().DeadlinesFired));
 
-        await Eventually.Equal("deadlines armed", 1, () => world.Poller.Snapshot().DeadlinesArmed);
-        Assert.Equal(1, world.Poller.Snapshot().DeadlinesFired);
+        time.Advance(TimeSpan.FromSeconds(2));
+        await Eventually.Equal("deadlines fired", 1, () => world.Poller.Snapshot().DeadlinesFired);
+        Assert.Equal(1, world.Poller.Snapshot().DeadlinesArmed);
     }
 
     private static async Task HoldAfterAnAwaitAsync(ManualResetEventSlim release)

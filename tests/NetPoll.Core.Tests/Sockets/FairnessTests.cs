@@ -364,17 +364,17 @@ public sealed class FairnessTests : IAsyncDisposable
     [Fact]
     public async Task NP056_A_hundred_thousand_deadlines_that_pass_at_once_keep_nobody_s_bytes_waiting()
     {
-        await using Loopback pair = await Loopback.ConnectAsync();
-        Poller poller = pair.Poller;
+        Poller poller = _world.Poller;
+        _socket.DefaultRead = static _ => IoResult.Failure(ScriptedSocket.WouldBlock);
         int passed = 0;
         int passedBefore = -1;
         Task<int> read = poller.RunAsync(async () =>
         {
-            int count = await pair.Connection.ReadAsync(new byte[1]);
+            int count = await _fd.ReadAsync(new byte[1]);
             passedBefore = passed;
             return count;
         });
-        await pair.ReaderParked();
+        await _world.Asleep();
 
         // Held until all of them have passed; the byte comes with the first.
         await poller.RunAsync(() =>
@@ -396,7 +396,8 @@ public sealed class FairnessTests : IAsyncDisposable
         {
             if (++passed == 1)
             {
-                pair.Peer.Send(new byte[1]);
+                _socket.ThenReads(1);
+                _world.Backend.Inject(_socket, PollEventFlags.Read);
             }
         }
     }
