@@ -320,7 +320,7 @@ public sealed partial class Poller
         _runQueue.Enqueue(work);
     }
 
-    /// <summary>Takes a socket in. Any thread; the first event may arrive before this returns. Go: <c>poll_runtime_pollOpen</c>.</summary>
+    /// <summary>Takes a socket in. Any thread; the first event may arrive before this returns. Go: <c>poll_runtime_pollOpen</c>, <c>netpollOpenDescriptor</c>.</summary>
     internal IoResult Open(PollableSocket socket, out PollDescriptor? descriptor)
     {
         descriptor = _cache.Rent();

@@ -1,7 +1,10 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using System.Text;
+using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using NetPoll.Actors;
 using NetPoll.Core;
@@ -25,6 +28,8 @@ await Core(backend);
 await Unix(backend);
 await Datagrams(backend);
 await Actors(backend);
+await ActorsThatMove(backend);
+await DatagramActors(backend);
 foreach (string library in calls.Distinct())
 {
     Console.WriteLine($"native: {library}");
@@ -142,6 +147,9 @@ static async Task Datagrams(PollBackend backend)
     server.SetBroadcast(true);
     server.SetMulticastTimeToLive(1);
     server.SetMulticastLoopback(true);
+    server.SetMulticastInterface(Loopback());
+    server.JoinGroup(Team(), Loopback());
+    server.LeaveGroup(Team(), Loopback());
     server.SetReceiveBuffer(64 * 1024);
     server.SetReadDeadline(Deadline.After(TimeSpan.FromMilliseconds(5)));
     await Expect<DeadlineExceededException>(async () => await server.ReceiveAsync(buffer));
@@ -174,6 +182,102 @@ static async Task Actors(PollBackend backend)
     await closed.Task;
     peers.ForEach(static peer => peer.Dispose());
     await system.NetPoll().ShutdownAsync(TimeSpan.FromSeconds(10));
+}
+
+// At a path, with a core for each poller: who is there, a handler that fails and gets a successor, a move, a group, and a poller that drains.
+static async Task ActorsThatMove(PollBackend backend)
+{
+    DirectoryInfo folder = Directory.CreateTempSubdirectory("netpoll-");
+    try
+    {
+        ActorSystem system = new ActorSystem().WithNetPoll(new NetPollOptions
+        {
+            Pollers = new PollerOptions { PollerCount = 2, Backend = backend, PinToCores = true, Logger = new ConsoleLogger() },
+            Logger = new ConsoleLogger(),
+        });
+        NetPollExtension netPoll = system.NetPoll();
+        TaskCompletionSource<(PID Pid, PeerCredentials? Peer)> guest = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Listener listener = await netPoll.ListenAsync(
+            "guests",
+            new UnixDomainSocketEndPoint(Path.Combine(folder.FullName, "socket")),
+            () => new Guest(guest),
+            new ListenerOptions { Connections = new ConnectionOptions { Restart = new RestartPolicy() } });
+        Channel<string> heard = Channel.CreateUnbounded<string>();
+        PID visitor = await netPoll.ConnectAsync(listener.EndPoint, () => new Visitor(heard.Writer));
+        (PID Pid, PeerCredentials? Peer) there = await guest.Task;
+        Require(!OperatingSystem.IsLinux() || there.Peer?.ProcessId == Environment.ProcessId, "its credentials");
+
+        system.Root.Send(visitor, "fail");
+        Require(await heard.Reader.ReadAsync() == "restarted", "the successor");
+
+        // One of both pollers is another one than it is on.
+        foreach (PID poller in netPoll.Pollers)
+        {
+            await system.Root.RequestAsync<ConnectionMoved>(there.Pid, new MoveConnection(poller), CancellationToken.None);
+            system.Root.Send(visitor, "hello");
+            Require(await heard.Reader.ReadAsync() == "hello", "the echo after the move");
+        }
+
+        ConnectionGroup group = new(system, "room");
+        Require(group.Join(there.Pid), "the member");
+        using (SharedPayload payload = SharedPayload.Copy("to all\n"u8))
+        {
+            group.Publish(payload);
+        }
+
+        Require(await heard.Reader.ReadAsync() == "to all", "what was published");
+        await system.Root.RequestAsync<PollerDrained>(netPoll.Pollers[0], new DrainPoller(TimeSpan.FromSeconds(1)), CancellationToken.None);
+        await netPoll.ShutdownAsync(TimeSpan.FromSeconds(10));
+    }
+    finally
+    {
+        folder.Delete(recursive: true);
+    }
+}
+
+// Every option, a socket with an actor for each peer, a connected one, and a group.
+static async Task DatagramActors(PollBackend backend)
+{
+    ActorSystem system = new ActorSystem().WithNetPoll(new NetPollOptions
+    {
+        Pollers = new PollerOptions { PollerCount = 2, Backend = backend, Logger = new ConsoleLogger() },
+        Logger = new ConsoleLogger(),
+    });
+    NetPollExtension netPoll = system.NetPoll();
+    Channel<string> heard = Channel.CreateUnbounded<string>();
+    DatagramOptions options = new()
+    {
+        ShareAddress = true,
+        Broadcast = true,
+        MulticastGroups = { Team() },
+        MulticastInterface = Loopback(),
+        MulticastTimeToLive = 0,
+        MulticastLoopback = true,
+        ReceiveBufferBytes = 64 * 1024,
+        SendBufferBytes = 64 * 1024,
+    };
+    DatagramSocket team = await netPoll.BindDatagramsAsync("team", new IPEndPoint(IPAddress.Any, 0), () => new DatagramListener(heard.Writer), options);
+    system.Root.Send(team.Pid, new SendDatagram("to the team"u8.ToArray(), new DatagramAddress(new IPEndPoint(Team(), team.LocalEndPoint.Port))));
+    Require(await heard.Reader.ReadAsync() == "to the team", "the group's datagram");
+
+    DatagramSocket peers = await netPoll.BindDatagramsAsync("peers", new IPEndPoint(IPAddress.Loopback, 0), static _ => new DatagramEcho());
+    DatagramSocket client = await netPoll.ConnectDatagramsAsync(peers.LocalEndPoint, () => new DatagramListener(heard.Writer));
+    system.Root.Send(client.Pid, new SendDatagram("to the peer"u8.ToArray()));
+    Require(await heard.Reader.ReadAsync() == "to the peer", "the echo");
+    await netPoll.ShutdownAsync(TimeSpan.FromSeconds(10));
+}
+
+static IPAddress Team() => IPAddress.Parse("239.255.77.78");
+
+static int Loopback() => NetworkInterface.GetAllNetworkInterfaces()
+    .First(static one => one.NetworkInterfaceType == NetworkInterfaceType.Loopback).GetIPProperties().GetIPv4Properties().Index;
+
+static void Require(bool holds, string what)
+{
+    if (!holds)
+    {
+        throw new InvalidOperationException($"Expected {what}.");
+    }
 }
 
 static async Task Expect<TException>(Func<Task> action)
@@ -223,6 +327,61 @@ namespace NetPoll.NativeCalls
         }
 
         protected override void OnClosed(ConnectionClosed reason) => closed.SetResult();
+    }
+
+    /// <summary>Answers with what it is told, fails over one word, and its successor says so.</summary>
+    internal sealed class Guest(TaskCompletionSource<(PID Pid, PeerCredentials? Peer)> connected) : LineConnectionActor
+    {
+        protected override void OnConnected() => connected.SetResult((Context.Self, PeerCredentials));
+
+        protected override void OnRestarted(Exception failure) => SendFrame("restarted"u8);
+
+        protected override Task OnLine(ReadOnlySpan<byte> line)
+        {
+            if (line.SequenceEqual("fail"u8))
+            {
+                throw new InvalidOperationException("On purpose.");
+            }
+
+            SendFrame(line);
+            return Task.CompletedTask;
+        }
+    }
+
+    /// <summary>Says what it is sent, and passes on what it hears.</summary>
+    internal sealed class Visitor(ChannelWriter<string> heard) : LineConnectionActor
+    {
+        protected override Task OnMessage(object message)
+        {
+            SendFrame(Encoding.UTF8.GetBytes((string)message));
+            return Task.CompletedTask;
+        }
+
+        protected override Task OnLine(ReadOnlySpan<byte> line)
+        {
+            heard.TryWrite(Encoding.UTF8.GetString(line));
+            return Task.CompletedTask;
+        }
+    }
+
+    /// <summary>Passes on what it hears.</summary>
+    internal sealed class DatagramListener(ChannelWriter<string> heard) : DatagramActor
+    {
+        protected override void OnDatagram(ReceivedDatagram datagram, ReadOnlySpan<byte> bytes) => heard.TryWrite(Encoding.UTF8.GetString(bytes));
+    }
+
+    /// <summary>A peer's actor, which sends back what it gets.</summary>
+    internal sealed class DatagramEcho : IActor
+    {
+        public Task ReceiveAsync(IContext context)
+        {
+            if (context.Message is Datagram datagram)
+            {
+                context.Send(datagram.Socket, new SendDatagram(datagram.Bytes, datagram.From));
+            }
+
+            return Task.CompletedTask;
+        }
     }
 
     internal sealed class ConsoleLogger : ILogger

@@ -1,10 +1,11 @@
 using System.Net;
 using System.Net.Sockets;
 using NetPoll.Core;
+using NetPoll.Tests;
 
 namespace NetPoll.Conformance.Tests;
 
-/// <summary>The cases of Go's net/protoconn_test.go and server_test.go that TCP has.</summary>
+/// <summary>The cases of Go's net/protoconn_test.go and server_test.go that stream sockets have.</summary>
 public sealed class NetTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
@@ -14,13 +15,15 @@ public sealed class NetTests
     [Theory]
     [InlineData("127.0.0.1")]
     [InlineData("::1")]
+    [InlineData("unix")]
     public async Task NP150_ConnAndListener_an_echo_with_deadlines_on_everything_and_addresses_of_the_right_family(string address)
     {
-        IPAddress ip = IPAddress.Parse(address);
-        Assert.SkipUnless(ip.AddressFamily == AddressFamily.InterNetwork || Socket.OSSupportsIPv6, "This system has no IPv6.");
+        using TemporaryFolder folder = new();
+        EndPoint endPoint = address == "unix" ? new UnixDomainSocketEndPoint(folder["socket"]) : new IPEndPoint(IPAddress.Parse(address), 0);
+        Assert.SkipUnless(endPoint.AddressFamily != AddressFamily.InterNetworkV6 || Socket.OSSupportsIPv6, "This system has no IPv6.");
         await using PollerGroup group = new(new PollerOptions { PollerCount = 2 });
         Deadline deadline = Deadline.After(TimeSpan.FromSeconds(10));
-        await using NetListener listener = NetListener.Listen(new IPEndPoint(ip, 0), group);
+        await using NetListener listener = NetListener.Listen(endPoint, group);
         listener.SetDeadline(deadline);
         Task server = Task.Run(
             async () =>
@@ -44,8 +47,8 @@ public sealed class NetTests
         await server.WaitAsync(Limit, Cancellation);
 
         Assert.Equal("CONN AND LISTENER TEST"u8.ToArray(), received);
-        Assert.Equal(ip.AddressFamily, listener.LocalEndPoint.AddressFamily);
-        Assert.Equal(ip.AddressFamily, connection.LocalEndPoint!.AddressFamily);
-        Assert.Equal(ip.AddressFamily, connection.RemoteEndPoint!.AddressFamily);
+        Assert.Equal(endPoint.AddressFamily, listener.LocalEndPoint.AddressFamily);
+        Assert.Equal(endPoint.AddressFamily, connection.LocalEndPoint!.AddressFamily);
+        Assert.Equal(endPoint.AddressFamily, connection.RemoteEndPoint!.AddressFamily);
     }
 }

@@ -48,10 +48,12 @@ public sealed class NetConnectionRawTests
         Assert.True(TimeProvider.System.GetElapsedTime(start) >= TimeSpan.FromMilliseconds(50));
     }
 
-    [Fact]
-    public async Task NP084_A_read_into_an_empty_buffer_is_0_at_once_at_both_ends()
+    [Theory]
+    [InlineData(AddressFamily.InterNetwork)]
+    [InlineData(AddressFamily.Unix)]
+    public async Task NP084_A_read_into_an_empty_buffer_is_0_at_once_at_both_ends(AddressFamily family)
     {
-        await using NetListenerFixture fixture = new();
+        await using NetListenerFixture fixture = new(family: family);
         await using NetConnection client = await new NetDialer { Group = fixture.Group }.ConnectAsync(fixture.Listener.LocalEndPoint);
         await using NetConnection server = await fixture.Listener.AcceptAsync();
         foreach (NetConnection end in new[] { client, server })
@@ -220,10 +222,12 @@ public sealed class NetConnectionRawTests
         await writable.WaitAsync(Limit, Cancellation);
     }
 
-    [Fact]
-    public async Task NP110_Closing_the_read_side_ends_the_read_that_waits_and_leaves_writing_alone()
+    [Theory]
+    [InlineData(AddressFamily.InterNetwork)]
+    [InlineData(AddressFamily.Unix)]
+    public async Task NP110_Closing_the_read_side_ends_the_read_that_waits_and_leaves_writing_alone(AddressFamily family)
     {
-        await using Loopback pair = await Loopback.ConnectAsync();
+        await using Loopback pair = await Loopback.ConnectAsync(family);
         Task<int> read = pair.Connection.ReadAsync(new byte[1]).AsTask();
         await pair.ReaderParked();
 

@@ -257,10 +257,12 @@ public sealed class NetConnectionTests
         }
     }
 
-    [Fact]
-    public async Task NP102_After_the_close_everything_is_refused_and_a_second_close_is_harmless()
+    [Theory]
+    [InlineData(AddressFamily.InterNetwork)]
+    [InlineData(AddressFamily.Unix)]
+    public async Task NP102_After_the_close_everything_is_refused_and_a_second_close_is_harmless(AddressFamily family)
     {
-        await using Loopback pair = await Loopback.ConnectAsync();
+        await using Loopback pair = await Loopback.ConnectAsync(family);
         NetConnection connection = pair.Connection;
         await connection.CloseAsync();
 
@@ -318,10 +320,12 @@ public sealed class NetConnectionTests
         Assert.Equal(0, await read.WaitAsync(Limit, Cancellation));
     }
 
-    [Fact]
-    public async Task NP110_Closing_the_write_side_ends_the_peer_s_stream_and_leaves_ours()
+    [Theory]
+    [InlineData(AddressFamily.InterNetwork)]
+    [InlineData(AddressFamily.Unix)]
+    public async Task NP110_Closing_the_write_side_ends_the_peer_s_stream_and_leaves_ours(AddressFamily family)
     {
-        await using Loopback pair = await Loopback.ConnectAsync();
+        await using Loopback pair = await Loopback.ConnectAsync(family);
         await pair.Connection.WriteAsync(new byte[] { 1, 2 });
 
         pair.Connection.CloseWrite();

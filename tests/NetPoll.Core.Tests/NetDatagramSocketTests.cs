@@ -335,6 +335,44 @@ public sealed class NetDatagramSocketTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Members_of_an_IPv6_group_get_what_is_sent_to_it_until_they_leave()
+    {
+        int? found = MulticastIPv6();
+        Assert.SkipWhen(found is null, "This system has no interface with IPv6 and multicast.");
+        int index = found!.Value;
+
+        // A group of the interface alone: nothing of it leaves this machine.
+        IPAddress group = IPAddress.Parse("ff01::4e50:7777");
+        await using NetDatagramSocket one = NetDatagramSocket.Bind(new IPEndPoint(IPAddress.IPv6Any, 0), _group, shareAddress: true);
+        await using NetDatagramSocket other = NetDatagramSocket.Bind(new IPEndPoint(IPAddress.IPv6Any, one.LocalEndPoint.Port), _group, shareAddress: true);
+        await using NetDatagramSocket sender = NetDatagramSocket.Bind(new IPEndPoint(IPAddress.IPv6Any, 0), _group);
+        one.JoinGroup(group, index);
+        other.JoinGroup(group, index);
+        sender.SetMulticastInterface(index);
+        sender.SetMulticastTimeToLive(0);
+        sender.SetMulticastLoopback(true);
+        DatagramAddress target = new(new IPEndPoint(group, one.LocalEndPoint.Port));
+        byte[] buffer = new byte[16];
+
+        await sender.SendAsync("all"u8.ToArray(), target);
+        ReceivedDatagram received = await ReceiveAsync(one, buffer);
+        Assert.Equal((3, sender.LocalEndPoint.Port), (received.Count, received.From.Port));
+        Assert.Equal(3, (await ReceiveAsync(other, buffer)).Count);
+
+        // Who sends may see to it that its own machine does not hear it: what comes next is what comes after.
+        sender.SetMulticastLoopback(false);
+        await sender.SendAsync("nobody here"u8.ToArray(), target);
+        sender.SetMulticastLoopback(true);
+        other.LeaveGroup(group, index);
+        await sender.SendAsync("the rest"u8.ToArray(), target);
+        Assert.Equal(8, (await ReceiveAsync(one, buffer)).Count);
+
+        other.SetReadDeadline(Deadline.After(TimeSpan.FromMilliseconds(20)));
+        await Assert.ThrowsAsync<DeadlineExceededException>(() => ReceiveAsync(other, buffer));
+        Assert.Throws<IOException>(() => other.LeaveGroup(group, index));
+    }
+
+    [Fact]
     public async Task Broadcasts_are_sent_only_where_it_was_allowed()
     {
         await using NetDatagramSocket receiver = NetDatagramSocket.Bind(new IPEndPoint(IPAddress.Any, 0), _group);
@@ -420,6 +458,29 @@ public sealed class NetDatagramSocketTests : IAsyncDisposable
             {
                 allocated.SetException(exception);
             }
+        }
+    }
+
+    // Not the loopback: Linux has no way for IPv6's multicast there, and what it sends there it always hears itself.
+    private static int? MulticastIPv6() => Socket.OSSupportsIPv6
+        ? NetworkInterface.GetAllNetworkInterfaces()
+            .Where(static one => one.NetworkInterfaceType != NetworkInterfaceType.Loopback && one.SupportsMulticast && one.Supports(NetworkInterfaceComponent.IPv6))
+            .Select(static one => (int?)one.GetIPProperties().GetIPv6Properties().Index)
+            .FirstOrDefault(static index => CanSendThere(index!.Value))
+        : null;
+
+    private static bool CanSendThere(int index)
+    {
+        using Socket socket = new(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp);
+        try
+        {
+            socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.MulticastInterface, index);
+            socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.MulticastTimeToLive, 0);
+            return socket.SendTo("x"u8, SocketFlags.None, new IPEndPoint(IPAddress.Parse("ff01::4e50:7778"), 9)) == 1;
+        }
+        catch (SocketException)
+        {
+            return false;
         }
     }
 

@@ -185,6 +185,98 @@ public sealed class NetDescriptorTests : IAsyncDisposable
         Assert.InRange(failure.BytesTransferred, 4096, (1 << 20) - 1);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    public async Task NP072_Neither_a_silent_pipe_nor_one_that_is_filled_without_end_outlasts_a_deadline(int pollers)
+    {
+        // As over TCP: what fills a pipe takes a core, so on a busy machine less of it proves as much.
+        long longest = StressScale.Rounds(1) > 1 ? 1_000_000_000 : 100_000_000;
+        long[] nanoseconds =
+        [
+            1, 2, 5, 50, 100, 200, 500, 750, 1_000, 5_000, 25_000, 250_000, 500_000,
+            1_000_000, 5_000_000, 100_000_000, 250_000_000, 500_000_000, 1_000_000_000,
+        ];
+        await using PollerGroup group = new(new PollerOptions { PollerCount = pollers });
+        (NetDescriptor silent, NetDescriptor silentWriter) = NetDescriptor.CreatePipe(group);
+        (NetDescriptor busy, NetDescriptor busyWriter) = NetDescriptor.CreatePipe(group);
+        Task feed = Task.Run(FeedAsync, Cancellation);
+
+        await Task.WhenAll(Task.Run(() => ReadAsync(silent), Cancellation), Task.Run(() => ReadAsync(busy), Cancellation)).WaitAsync(2 * Limit, Cancellation);
+
+        await busyWriter.CloseAsync();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => feed.WaitAsync(Limit, Cancellation));
+        foreach (NetDescriptor end in new[] { silent, silentWriter, busy })
+        {
+            await end.CloseAsync();
+        }
+
+        async Task FeedAsync()
+        {
+            byte[] chunk = new byte[4096];
+            while (true)
+            {
+                await busyWriter.WriteAsync(chunk);
+            }
+        }
+
+        async Task ReadAsync(NetDescriptor reader)
+        {
+            byte[] buffer = new byte[1024];
+            foreach (long length in nanoseconds.Where(length => length <= longest))
+            {
+                // A TimeSpan counts in steps of 100 ns.
+                TimeSpan timeout = TimeSpan.FromTicks((length + 99) / 100);
+                long start = TimeProvider.System.GetTimestamp();
+                reader.SetReadDeadline(Deadline.After(timeout));
+                await Assert.ThrowsAsync<DeadlineExceededException>(async () =>
+                {
+                    while (true)
+                    {
+                        Assert.NotEqual(0, await reader.ReadAsync(buffer));
+                    }
+                });
+                Assert.True(TimeProvider.System.GetElapsedTime(start) >= timeout, $"A deadline of {length} ns ended before its time.");
+            }
+        }
+    }
+
+    [Fact]
+    public async Task NP074_Deadlines_that_are_nearly_now_race_reads_and_writes_of_a_pipe_and_all_of_them_end()
+    {
+        (NetDescriptor reader, NetDescriptor writer) = NetDescriptor.CreatePipe(_group);
+        bool isOver = false;
+        Task setter = Task.Run(
+            () =>
+            {
+                for (int round = 0; round < StressScale.Rounds(1_000); round++)
+                {
+                    reader.SetDeadline(Deadline.After(TimeSpan.FromMicroseconds(2)));
+                    writer.SetDeadline(Deadline.After(TimeSpan.FromMicroseconds(2)));
+                }
+
+                Volatile.Write(ref isOver, true);
+            },
+            Cancellation);
+        Task reading = Task.Run(() => Repeat(async () => await reader.ReadAsync(new byte[1])), Cancellation);
+        Task writing = Task.Run(() => Repeat(async () => await writer.WriteAsync(new byte[1])), Cancellation);
+
+        await Task.WhenAll(setter, reading, writing).WaitAsync(Limit, Cancellation);
+
+        await reader.CloseAsync();
+        await writer.CloseAsync();
+        Assert.All(_group.Pollers, static poller => Assert.Equal(0, poller.Snapshot().DeadlinesArmed));
+
+        async Task Repeat(Func<Task> operation)
+        {
+            while (!Volatile.Read(ref isOver))
+            {
+                Exception? failure = await Record.ExceptionAsync(operation);
+                Assert.True(failure is null or DeadlineExceededException, failure?.ToString());
+            }
+        }
+    }
+
     [Fact]
     public async Task A_token_ends_a_wait_and_nothing_else()
     {

@@ -324,12 +324,17 @@ public sealed class NetDialerTests : IAsyncDisposable
         Assert.Equal(_fixture.Listener.LocalEndPoint, connection.RemoteEndPoint);
     }
 
-    [Fact]
-    public async Task An_address_that_does_not_answer_gets_company_after_the_delay_and_not_before()
+    [Theory]
+    [InlineData(100)]
+    [InlineData(null)]
+    public async Task An_address_that_does_not_answer_gets_company_after_the_delay_and_not_before(int? milliseconds)
     {
         using FullListener full = await FullListener.OpenAsync(IPAddress.Parse("127.0.0.4"), Port);
         NetDialer dialer = Resolving("127.0.0.4", "127.0.0.1");
-        dialer.FallbackDelay = TimeSpan.FromMilliseconds(100);
+
+        // By default a quarter of a second, as RFC 8305 recommends.
+        dialer.FallbackDelay = milliseconds is { } given ? TimeSpan.FromMilliseconds(given) : dialer.FallbackDelay;
+        Assert.Equal(TimeSpan.FromMilliseconds(milliseconds ?? 250), dialer.FallbackDelay);
         long start = TimeProvider.System.GetTimestamp();
 
         await using NetConnection connection = await dialer.ConnectAsync(Host, Port).AsTask().WaitAsync(Limit, Cancellation);

@@ -283,10 +283,12 @@ public sealed class NetListenerTests
         Assert.Equal(0, world.Platform.Listener.CloseCalls);
     }
 
-    [Fact]
-    public async Task NP102_After_the_close_everything_is_refused()
+    [Theory]
+    [InlineData(AddressFamily.InterNetwork)]
+    [InlineData(AddressFamily.Unix)]
+    public async Task NP102_After_the_close_everything_is_refused(AddressFamily family)
     {
-        await using NetListenerFixture fixture = new();
+        await using NetListenerFixture fixture = new(family: family);
         await fixture.Listener.CloseAsync();
 
         await Assert.ThrowsAsync<ObjectDisposedException>(async () => await fixture.Listener.AcceptAsync());

@@ -1,4 +1,6 @@
+using System.Net;
 using System.Net.Sockets;
+using NetPoll.Core.Descriptors;
 using NetPoll.Core.Tests.Support;
 using NetPoll.Tests;
 
@@ -19,6 +21,70 @@ public sealed class PortableBackendAloneTests
         await using NetConnection connection = await fixture.Listener.AcceptAsync();
         Task echo = connection.Poller.RunAsync(() => EchoAsync(connection));
 
+        await ExpectNothingAllocatedAsync(peer);
+
+        peer.Dispose();
+        await echo.WaitAsync(Limit);
+    }
+
+    [Fact]
+    public async Task A_thread_pool_without_a_free_thread_delays_what_comes_and_loses_none_of_it()
+    {
+        await using NetListenerFixture fixture = new(configure: static options => options.Backend = PollBackend.Portable);
+        using Socket peer = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        peer.Connect(fixture.Listener.LocalEndPoint);
+        await using NetConnection connection = await fixture.Listener.AcceptAsync();
+        Task echo = connection.Poller.RunAsync(() => EchoAsync(connection));
+        await Eventually.True("the server waits", () => connection.Fd.Descriptor.HasReader);
+
+        await StarveAsync(peer, connection.Fd.Descriptor, static peer => peer.Send("abc"u8));
+
+        peer.Dispose();
+        await echo.WaitAsync(Limit);
+    }
+
+    [Fact]
+    public async Task A_thread_pool_without_a_free_thread_delays_a_connection_and_loses_none()
+    {
+        await using NetListenerFixture fixture = new(configure: static options => options.Backend = PollBackend.Portable);
+        EndPoint server = fixture.Listener.LocalEndPoint;
+        using Socket peer = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        Task greeting = fixture.Group.Pollers[0].RunAsync(async () =>
+        {
+            await using NetConnection connection = await fixture.Listener.AcceptAsync();
+            await connection.WriteAsync("abc"u8.ToArray());
+        });
+        await Eventually.True("the listener waits", () => fixture.Listener.Fd.Descriptor.HasReader);
+
+        await StarveAsync(peer, fixture.Listener.Fd.Descriptor, peer => peer.Connect(server));
+
+        await greeting.WaitAsync(Limit);
+    }
+
+    [Fact]
+    public async Task A_thread_pool_without_a_free_thread_delays_a_datagram_and_loses_none()
+    {
+        await using PollerGroup group = new(new PollerOptions { PollerCount = 1, Backend = PollBackend.Portable });
+        await using NetDatagramSocket server = NetDatagramSocket.Bind(new IPEndPoint(IPAddress.Loopback, 0), group);
+        using Socket peer = Connected(server);
+        Task echo = server.Poller.RunAsync(() => EchoAsync(server));
+        await Eventually.True("the server waits", () => server.Fd.Descriptor.HasReader);
+
+        await StarveAsync(peer, server.Fd.Descriptor, static peer => peer.Send("abc"u8));
+
+        await server.CloseAsync();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => echo.WaitAsync(Limit));
+    }
+
+    private static Socket Connected(NetDatagramSocket server)
+    {
+        Socket peer = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = (int)Limit.TotalMilliseconds };
+        peer.Connect(server.LocalEndPoint);
+        return peer;
+    }
+
+    private static async Task ExpectNothingAllocatedAsync(Socket peer)
+    {
         int rounds = StressScale.Rounds(20_000);
         long allocated = long.MaxValue;
 
@@ -30,29 +96,16 @@ public sealed class PortableBackendAloneTests
         }
 
         Assert.True(allocated < rounds, $"{allocated} bytes were allocated by {rounds} echoes.");
-        peer.Dispose();
-        await echo.WaitAsync(Limit);
-    }
-
-    [Fact]
-    public async Task A_thread_pool_without_a_free_thread_delays_what_comes_and_loses_none_of_it()
-    {
-        await using NetListenerFixture fixture = new(configure: static options => options.Backend = PollBackend.Portable);
-        using Socket peer = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveTimeout = 300 };
-        peer.Connect(fixture.Listener.LocalEndPoint);
-        await using NetConnection connection = await fixture.Listener.AcceptAsync();
-        Task echo = connection.Poller.RunAsync(() => EchoAsync(connection));
-        await Eventually.True("the server waits", () => connection.Fd.Descriptor.HasReader);
-
-        await Task.Factory.StartNew(() => Starve(peer, connection), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-
-        peer.Dispose();
-        await echo.WaitAsync(Limit);
     }
 
     // On a thread of its own, which the pool cannot hold up.
-    private static void Starve(Socket peer, NetConnection connection)
+    private static Task StarveAsync(Socket peer, PollDescriptor waiting, Action<Socket> ask) => Task.Factory.StartNew(
+        () => Starve(peer, waiting, ask), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    // Asks for an answer of three bytes while the pool has no free thread.
+    private static void Starve(Socket peer, PollDescriptor waiting, Action<Socket> ask)
     {
+        peer.ReceiveTimeout = 300;
         ThreadPool.GetMaxThreads(out int workers, out int ports);
         ThreadPool.GetMinThreads(out int fewest, out int fewestPorts);
         using ManualResetEventSlim release = new();
@@ -73,10 +126,10 @@ public sealed class PortableBackendAloneTests
 
             Assert.True(SpinWait.SpinUntil(() => Volatile.Read(ref held) >= Environment.ProcessorCount, Limit), "The pool still has free threads.");
             byte[] answer = new byte[3];
-            peer.Send("abc"u8);
+            ask(peer);
             SocketException thrown = Assert.Throws<SocketException>(() => peer.Receive(answer));
             Assert.Equal(SocketError.TimedOut, thrown.SocketErrorCode);
-            Assert.True(connection.Fd.Descriptor.HasReader, "The server was told though no thread could tell it.");
+            Assert.True(waiting.HasReader, "The server was told though no thread could tell it.");
 
             release.Set();
             peer.ReceiveTimeout = (int)Limit.TotalMilliseconds;
@@ -127,6 +180,16 @@ public sealed class PortableBackendAloneTests
         while ((count = await connection.ReadAsync(buffer)) > 0)
         {
             await connection.WriteAsync(buffer.AsMemory(0, count));
+        }
+    }
+
+    private static async Task EchoAsync(NetDatagramSocket socket)
+    {
+        byte[] buffer = new byte[256];
+        while (true)
+        {
+            ReceivedDatagram datagram = await socket.ReceiveAsync(buffer);
+            await socket.SendAsync(buffer.AsMemory(0, datagram.Count), datagram.From);
         }
     }
 }

@@ -127,5 +127,9 @@ public sealed record Abort
 }
 
 /// <summary>Another actor handles the connection from here on: it gets <see cref="Connected"/>, and every event after it.</summary>
+/// <remarks>
+/// For connections that a plain actor handles, as by <see cref="NetPollExtension.ListenAsync(string, System.Net.EndPoint, PID, ListenerOptions?)"/>. A
+/// <see cref="ConnectionActor"/> handles its connection as long as both live: it gets this as any other message.
+/// </remarks>
 /// <param name="Handler">The new handler.</param>
 public sealed record SetHandler(PID Handler);

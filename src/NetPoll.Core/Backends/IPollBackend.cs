@@ -22,7 +22,7 @@ internal interface IPollBackend : IDisposable
     bool NeedsArming => false;
 
     /// <summary>
-    /// Asks for the next readiness of a direction; does nothing where edges come by themselves. Any thread. Go: <c>netpollarm</c>.
+    /// Asks for the next readiness of a direction; does nothing where edges come by themselves. Any thread. Go: <c>netpollarm</c>, <c>resume</c>.
     /// </summary>
     void Arm(PollableSocket socket, PollToken token, PollMode mode);
 

@@ -3,7 +3,8 @@ namespace NetPoll.Core.Backends;
 /// <summary>The 64 bits that the kernel keeps for a descriptor: which slot of the cache, and which tenant of that slot.</summary>
 /// <remarks>
 /// Never a pointer: an event that outlives its descriptor is recognised by its sequence number and dropped. All 64 bits are compared,
-/// so the wake-up's token, whose index no slot can have, never equals a descriptor's. Go: <c>taggedPointer</c>, <c>pollDesc.fdseq</c>.
+/// so the wake-up's token, whose index no slot can have, never equals a descriptor's. Go: <c>taggedPointer</c>, <c>pollDesc.fdseq</c>, and
+/// <c>makeArg</c>, which passes a descriptor on without allocating.
 /// </remarks>
 internal readonly record struct PollToken
 {

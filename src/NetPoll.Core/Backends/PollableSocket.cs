@@ -115,7 +115,7 @@ internal abstract class PollableSocket : IConnectionTransport
     }
 }
 
-/// <summary>What is polled.</summary>
+/// <summary>What is polled. Go: <c>pdType</c>.</summary>
 internal enum PollKind
 {
     /// <summary>A connection, or an attempt at one.</summary>

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using System.Text;
 using NetPoll.Actors.Tests.Support;
@@ -425,29 +426,68 @@ public sealed class DatagramActorTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_group_is_joined_by_an_option()
+    public async Task A_group_is_joined_and_sent_to_by_the_interface_that_an_option_names()
     {
         IPAddress group = IPAddress.Parse("239.7.7.7");
-        DatagramSocket socket;
-        try
-        {
-            socket = await Bind(_script, new DatagramOptions { MulticastGroups = { group }, ShareAddress = true, MulticastTimeToLive = 1 }, new IPEndPoint(IPAddress.Any, 0));
-        }
-        catch (IOException exception) when (exception.InnerException is SocketException { SocketErrorCode: SocketError.NetworkUnreachable or SocketError.HostUnreachable })
-        {
-            Assert.Skip("This machine has no way for multicast.");
-            return;
-        }
-        catch (IOException exception) when (exception.Message.Contains("errno 19", StringComparison.Ordinal))
-        {
-            Assert.Skip("This machine has no interface for multicast.");
-            return;
-        }
+        int loopback = Interface(static one => one.NetworkInterfaceType == NetworkInterfaceType.Loopback)!.Value;
+        DatagramOptions options = new() { MulticastGroups = { group }, MulticastInterface = loopback, ShareAddress = true, MulticastTimeToLive = 1 };
+        DatagramSocket socket = await Bind(_script, options, new IPEndPoint(IPAddress.Any, 0));
+        using DatagramPeer peer = new(IPAddress.Any);
+        peer.Socket.SetSocketOption(SocketOptionLevel.IP, SocketOptionName.MulticastInterface, IPAddress.HostToNetworkOrder(loopback));
+        peer.Socket.SetSocketOption(SocketOptionLevel.IP, SocketOptionName.AddMembership, new MulticastOption(group, loopback));
+        peer.Socket.SetSocketOption(SocketOptionLevel.IP, SocketOptionName.PacketInformation, true);
 
-        await Do(socket, self => self.Say("all", new DatagramAddress(new IPEndPoint(group, self.Local.Port))));
+        peer.Say("to the actor", new IPEndPoint(group, socket.LocalEndPoint.Port));
+        await _script.Hears("bound", "to the actor");
+        await Do(socket, self => self.Say("to the peer", new DatagramAddress(new IPEndPoint(group, peer.EndPoint.Port))));
+        SocketReceiveMessageFromResult received = await peer.Socket.ReceiveMessageFromAsync(new byte[16], SocketFlags.None, peer.EndPoint).Soon();
 
-        await _script.Hears("bound", "all");
+        Assert.Equal(("to the peer".Length, loopback), (received.ReceivedBytes, received.PacketInformation.Interface));
     }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_is_sent_to_a_group_comes_back_to_this_machine_unless_an_option_says_no(bool comesBack)
+    {
+        // On the loopback everything comes back.
+        int? index = Interface(static one => one.NetworkInterfaceType != NetworkInterfaceType.Loopback
+            && one.SupportsMulticast && one.OperationalStatus == OperationalStatus.Up && one.Supports(NetworkInterfaceComponent.IPv4));
+        Assert.SkipWhen(index is null, "This machine has no interface with multicast but the loopback.");
+        IPAddress group = IPAddress.Parse("239.7.7.8");
+        DatagramOptions options = new() { MulticastGroups = { group }, MulticastInterface = index!.Value, MulticastLoopback = comesBack, MulticastTimeToLive = 0 };
+        DatagramSocket socket = await Bind(_script, options, new IPEndPoint(IPAddress.Any, 0));
+
+        await Do(socket, self =>
+        {
+            self.Say("all", new DatagramAddress(new IPEndPoint(group, self.Local.Port)));
+            self.Say("me", new DatagramAddress(new IPEndPoint(IPAddress.Loopback, self.Local.Port)));
+        });
+
+        await _script.Hears(comesBack ? ["bound", "all", "me"] : ["bound", "me"]);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Broadcasts_are_sent_only_where_an_option_allows_it(bool isAllowed)
+    {
+        using DatagramPeer receiver = new(IPAddress.Any);
+        IPEndPoint all = new(IPAddress.Parse("127.255.255.255"), receiver.EndPoint.Port);
+        DatagramSocket socket = await Bind(_script, new DatagramOptions { Broadcast = isAllowed });
+
+        await Do(socket, self => self.Say("to all", new DatagramAddress(all)));
+        if (!isAllowed)
+        {
+            await _script.Hears("bound", $"failed: {all} {SocketError.AccessDenied}");
+            receiver.Say("directly", new IPEndPoint(IPAddress.Loopback, receiver.EndPoint.Port));
+        }
+
+        Assert.Equal(isAllowed ? "to all" : "directly", await receiver.Hears());
+    }
+
+    private static int? Interface(Func<NetworkInterface, bool> which) =>
+        NetworkInterface.GetAllNetworkInterfaces().FirstOrDefault(which)?.GetIPProperties().GetIPv4Properties().Index;
 
     private static bool CanBind(IPEndPoint endPoint)
     {

@@ -30,23 +30,37 @@ public sealed class PlacementTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task An_actor_can_choose_by_load_and_by_hash()
+    public async Task Actors_that_choose_by_load_live_on_the_poller_that_watches_fewest()
     {
-        Props byLoad = Props.FromFunc(static _ => Task.CompletedTask).OnPoller(PollerChoice.LeastLoaded);
-        Assert.NotNull(_server.System.Root.Spawn(byLoad));
+        ConnectionScript script = new();
+        Listener listener = await _server.ListenAsync(script);
+        List<Peer> peers = [];
+        await Fill(listener, peers, 9);
+        foreach (ActorPoller emptied in _server.Homes.Skip(1))
+        {
+            await Leave(emptied);
+            await Eventually.Equal("descriptors", 0, () => emptied.Poller.Snapshot().Monitored);
+            Assert.All(_server.Homes.Where(home => home != emptied), static home => Assert.NotEqual(0, home.Poller.Snapshot().Monitored));
 
+            // An actor is no descriptor: however many are there, it stays the one with fewest.
+            for (int spawned = 0; spawned < 4; spawned++)
+            {
+                Assert.Same(emptied.Poller, await HomeOf(PollerChoice.LeastLoaded));
+            }
+
+            await Fill(listener, peers, 3);
+        }
+
+        peers.ForEach(static peer => peer.Dispose());
+    }
+
+    [Fact]
+    public async Task An_actor_can_choose_by_hash()
+    {
         List<Poller?> homes = [];
         foreach (int hash in (int[])[7, 7, 8, -1])
         {
-            TaskCompletionSource<Poller?> where = new(TaskCreationOptions.RunContinuationsAsynchronously);
-            _server.System.Root.Spawn(Props
-                .FromFunc(context =>
-                {
-                    where.TrySetResult(Poller.Current);
-                    return Task.CompletedTask;
-                })
-                .OnPoller(PollerChoice.ByHash(hash)));
-            homes.Add(await where.Task.Soon());
+            homes.Add(await HomeOf(PollerChoice.ByHash(hash)));
         }
 
         Assert.NotNull(homes[0]);
@@ -55,6 +69,19 @@ public sealed class PlacementTests : IAsyncDisposable
     }
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    private Task<Poller?> HomeOf(PollerChoice choice)
+    {
+        TaskCompletionSource<Poller?> where = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        _server.System.Root.Spawn(Props
+            .FromFunc(_ =>
+            {
+                where.TrySetResult(Poller.Current);
+                return Task.CompletedTask;
+            })
+            .OnPoller(choice));
+        return where.Task.Soon();
+    }
 
     private int[] Counts() => [.. _server.Homes.Select(static home => home.Connections.Count)];
 

@@ -1,9 +1,10 @@
 using System.Net;
 using System.Net.Sockets;
+using NetPoll.Tests;
 
 namespace NetPoll.Core.Tests.Support;
 
-/// <summary>A connection of ours and its peer, a socket of .NET, over the loopback.</summary>
+/// <summary>A connection of ours and its peer, a socket of .NET, over the loopback or a Unix domain socket.</summary>
 internal sealed class Loopback : IAsyncDisposable
 {
     private readonly PollerGroup? _ownGroup;
@@ -28,6 +29,20 @@ internal sealed class Loopback : IAsyncDisposable
         configure?.Invoke(options);
         PollerGroup group = new(options);
         await using NetListener listener = NetListener.Listen(new IPEndPoint(IPAddress.Loopback, 0), group);
+        return await ConnectAsync(listener, group);
+    }
+
+    /// <summary>A pair on a poller of its own, over TCP or a Unix domain socket.</summary>
+    internal static async Task<Loopback> ConnectAsync(AddressFamily family)
+    {
+        if (family != AddressFamily.Unix)
+        {
+            return await ConnectAsync();
+        }
+
+        using TemporaryFolder folder = new();
+        PollerGroup group = new(new PollerOptions { PollerCount = 1 });
+        await using NetListener listener = NetListener.Listen(new UnixDomainSocketEndPoint(folder["socket"]), group);
         return await ConnectAsync(listener, group);
     }
 
@@ -68,13 +83,20 @@ internal sealed class Loopback : IAsyncDisposable
     }
 
     /// <summary>Until the connection's reader waits in its slot.</summary>
-    internal Task ReaderParked() => NetPoll.Tests.Eventually.True("the reader waits", () => Connection.Fd.Descriptor.HasReader);
+    internal Task ReaderParked() => Eventually.True("the reader waits", () => Connection.Fd.Descriptor.HasReader);
 
     /// <summary>Until the connection's writer waits in its slot.</summary>
-    internal Task WriterParked() => NetPoll.Tests.Eventually.True("the writer waits", () => Connection.Fd.Descriptor.HasWriter);
+    internal Task WriterParked() => Eventually.True("the writer waits", () => Connection.Fd.Descriptor.HasWriter);
 
     private static async Task<Loopback> ConnectAsync(NetListener listener, PollerGroup? ownGroup)
     {
+        if (listener.LocalEndPoint is UnixDomainSocketEndPoint path)
+        {
+            Socket unix = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            await unix.ConnectAsync(path, TestContext.Current.CancellationToken);
+            return new Loopback(await listener.AcceptAsync(), unix, ownGroup);
+        }
+
         Socket peer = new(listener.LocalEndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         Task<NetConnection> accept = listener.AcceptAsync().AsTask();
         IPAddress address = listener.LocalEndPoint.Address.Equals(IPAddress.IPv6Any) ? IPAddress.IPv6Loopback : listener.LocalEndPoint.Address;
