@@ -1,5 +1,4 @@
 using System.Net;
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Diagnostics;
@@ -94,20 +93,19 @@ public sealed class NetDatagramSocket : IAsyncDisposable, IDisposable
     public ValueTask<ReceivedDatagram> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
         cancellationToken.IsCancellationRequested
             ? ValueTask.FromCanceled<ReceivedDatagram>(cancellationToken)
-            : _datagrams.ReceiveAsync(buffer, batch: null, cancellationToken);
+            : _datagrams.ReceiveAsync(buffer, cancellationToken);
 
     /// <summary>Takes what is in the queue, as far as the batch has room, or waits for the first; with one system call where there is one.</summary>
     /// <param name="batch">What it held is replaced. The task's until it has completed.</param>
     /// <param name="cancellationToken">Ends this wait and touches nothing else.</param>
     /// <returns>How many, 1 or more.</returns>
     /// <inheritdoc cref="ReceiveAsync" path="/exception"/>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<int> ReceiveBatchAsync(DatagramBatch batch, CancellationToken cancellationToken = default)
+    public ValueTask<int> ReceiveBatchAsync(DatagramBatch batch, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(batch);
-        cancellationToken.ThrowIfCancellationRequested();
-        await _datagrams.ReceiveAsync(default, batch, cancellationToken);
-        return batch.Count;
+        return cancellationToken.IsCancellationRequested
+            ? ValueTask.FromCanceled<int>(cancellationToken)
+            : _datagrams.ReceiveAsync(batch, cancellationToken);
     }
 
     /// <summary>Sends a datagram, waiting while the system has no room for it. That it arrives nobody promises.</summary>
@@ -120,12 +118,10 @@ public sealed class NetDatagramSocket : IAsyncDisposable, IDisposable
     /// <exception cref="IOException">
     /// It is too long, the peer is unreachable, or an earlier datagram was refused, which is reported in this one's place: it was not sent.
     /// </exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask SendAsync(ReadOnlyMemory<byte> payload, DatagramAddress to = default, CancellationToken cancellationToken = default)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        await _datagrams.SendAsync(payload, to, batch: null, start: 0, cancellationToken);
-    }
+    public ValueTask SendAsync(ReadOnlyMemory<byte> payload, DatagramAddress to = default, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested
+            ? ValueTask.FromCanceled(cancellationToken)
+            : _datagrams.SendAsync(payload, to, cancellationToken);
 
     /// <summary>Sends datagrams of a batch in order, as many as the system takes at once, or waits until it takes one.</summary>
     /// <param name="batch">The task's until it has completed; it keeps what it holds.</param>
@@ -141,7 +137,7 @@ public sealed class NetDatagramSocket : IAsyncDisposable, IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(start, batch.Count);
         return cancellationToken.IsCancellationRequested
             ? ValueTask.FromCanceled<int>(cancellationToken)
-            : _datagrams.SendAsync(default, default, batch, start, cancellationToken);
+            : _datagrams.SendAsync(batch, start, cancellationToken);
     }
 
     /// <summary>Sets when receives and sends stop waiting: those in progress and all later ones.</summary>

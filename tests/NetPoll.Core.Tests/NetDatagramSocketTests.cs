@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
+using NetPoll.Core.Tests.Support;
 using NetPoll.Tests;
 
 namespace NetPoll.Core.Tests;
@@ -459,6 +460,60 @@ public sealed class NetDatagramSocketTests : IAsyncDisposable
                 allocated.SetException(exception);
             }
         }
+    }
+
+    [Theory]
+    [InlineData("send")]
+    [InlineData("send a batch")]
+    [InlineData("receive a batch")]
+    public async Task What_must_wait_for_its_turn_on_the_poller_allocates_nothing(string kind)
+    {
+        await using PollerGroup group = new(new PollerOptions { PollerCount = 1 });
+        await using NetDatagramSocket target = NetDatagramSocket.Bind(new IPEndPoint(IPAddress.Loopback, 0), group);
+        await using NetDatagramSocket socket = NetDatagramSocket.Connect(target.LocalEndPoint, new IPEndPoint(IPAddress.Loopback, 0), group);
+        using Socket peer = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        await peer.ConnectAsync(target.LocalEndPoint, Cancellation);
+        int postponed = 0;
+
+        long allocated = await socket.Poller.RunAsync(async () =>
+        {
+            byte[] payload = new byte[8];
+            DatagramBatch batch = new(1, 16);
+            batch.Add(payload);
+            AllocationCounter counter = default;
+            for (int round = 0; round < 40_000; round++)
+            {
+                if (round == 20_000)
+                {
+                    counter = AllocationCounter.Start();
+                }
+
+                switch (kind)
+                {
+                    case "send":
+                        ValueTask send = socket.SendAsync(payload);
+                        postponed += send.IsCompleted ? 0 : 1;
+                        await send;
+                        break;
+                    case "send a batch":
+                        ValueTask<int> sent = socket.SendBatchAsync(batch);
+                        postponed += sent.IsCompleted ? 0 : 1;
+                        await sent;
+                        break;
+                    default:
+                        peer.Send(payload);
+                        ValueTask<int> received = target.ReceiveBatchAsync(batch);
+                        postponed += received.IsCompleted ? 0 : 1;
+                        Assert.True(await received == 1);
+                        break;
+                }
+            }
+
+            return counter.Bytes;
+        });
+
+        Assert.True(postponed > 1_000, $"{postponed} were postponed.");
+        Assert.Equal(0, allocated);
     }
 
     // Not the loopback: Linux has no way for IPv6's multicast there, and what it sends there it always hears itself.

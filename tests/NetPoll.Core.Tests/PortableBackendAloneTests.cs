@@ -10,6 +10,20 @@ namespace NetPoll.Core.Tests;
 [Collection(Alone.Name)]
 public sealed class PortableBackendAloneTests
 {
+    [Fact]
+    public async Task An_echo_of_datagrams_allocates_nothing_on_any_thread_once_it_is_warm()
+    {
+        await using PollerGroup group = new(new PollerOptions { PollerCount = 1, Backend = PollBackend.Portable });
+        await using NetDatagramSocket server = NetDatagramSocket.Bind(new IPEndPoint(IPAddress.Loopback, 0), group);
+        using Socket peer = Connected(server);
+        Task echo = server.Poller.RunAsync(() => EchoAsync(server));
+
+        await ExpectNothingAllocatedAsync(peer);
+
+        await server.CloseAsync();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => echo.WaitAsync(Limit));
+    }
+
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
     [Fact]

@@ -20,17 +20,34 @@ internal sealed class DatagramFd
 
     private Poller Poller => Fd.Poller;
 
-    /// <summary>Takes a datagram, or as many as a batch has room for, or waits for the first.</summary>
-    /// <returns>The datagram; of a batch only <see cref="DatagramBatch.Count"/> counts.</returns>
-    internal ValueTask<ReceivedDatagram> ReceiveAsync(Memory<byte> buffer, DatagramBatch? batch, CancellationToken cancellationToken) =>
-        Fd.TryLock(PollMode.Read) ? ReceiveLocked(buffer, batch, cancellationToken) : ReceiveWhenLocked(buffer, batch, cancellationToken);
+    /// <summary>Takes a datagram, or waits for it.</summary>
+    internal ValueTask<ReceivedDatagram> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) => Fd.TryLock(PollMode.Read)
+        ? ReceiveLocked(buffer, batch: null, cancellationToken).AsTask(0, static (datagram, _) => datagram)
+        : ReceiveWhenLocked(buffer, cancellationToken);
 
-    /// <summary>Sends a datagram, or those of a batch from <paramref name="start"/> on, waiting while the system has no room for the first.</summary>
+    /// <summary>Takes as many datagrams as a batch has room for, or waits for the first.</summary>
+    /// <returns>How many.</returns>
+    internal ValueTask<int> ReceiveAsync(DatagramBatch batch, CancellationToken cancellationToken)
+    {
+        if (!Fd.TryLock(PollMode.Read))
+        {
+            return ReceiveWhenLocked(batch, cancellationToken);
+        }
+
+        Started<ReceivedDatagram> started = ReceiveLocked(default, batch, cancellationToken);
+        return started.AsTask(batch, static (_, batch) => batch.Count);
+    }
+
+    /// <summary>Sends those of a batch from <paramref name="start"/> on, waiting while the system has no room for the first.</summary>
     /// <returns>How many were sent.</returns>
-    internal ValueTask<int> SendAsync(ReadOnlyMemory<byte> payload, DatagramAddress to, DatagramBatch? batch, int start, CancellationToken cancellationToken) =>
-        Fd.TryLock(PollMode.Write)
-            ? SendLocked(payload, to, batch, start, cancellationToken)
-            : SendWhenLocked(payload, to, batch, start, cancellationToken);
+    internal ValueTask<int> SendAsync(DatagramBatch batch, int start, CancellationToken cancellationToken) => Fd.TryLock(PollMode.Write)
+        ? SendLocked(default, default, batch, start, cancellationToken).AsTask(0, static (count, _) => count)
+        : SendWhenLocked(default, default, batch, start, cancellationToken);
+
+    /// <summary>Sends a datagram, waiting while the system has no room for it.</summary>
+    internal ValueTask SendAsync(ReadOnlyMemory<byte> payload, DatagramAddress to, CancellationToken cancellationToken) => Fd.TryLock(PollMode.Write)
+        ? SendLocked(payload, to, batch: null, start: 0, cancellationToken).AsTask()
+        : new ValueTask(SendWhenLocked(payload, to, batch: null, start: 0, cancellationToken).AsTask());
 
     /// <summary>One attempt, under the read lock.</summary>
     internal IoResult ReceiveOnce(Memory<byte> buffer, DatagramBatch? batch, out ReceivedDatagram datagram)
@@ -55,7 +72,7 @@ internal sealed class DatagramFd
 
     internal void Return(DatagramSendOperation operation) => Volatile.Write(ref _idleSend, operation);
 
-    private ValueTask<ReceivedDatagram> ReceiveLocked(Memory<byte> buffer, DatagramBatch? batch, CancellationToken cancellationToken)
+    private Started<ReceivedDatagram> ReceiveLocked(Memory<byte> buffer, DatagramBatch? batch, CancellationToken cancellationToken)
     {
         bool isPostponed = Poller.IsShareSpent;
         if (!isPostponed)
@@ -72,8 +89,8 @@ internal sealed class DatagramFd
                 Poller.Spend(outcome.Io.Count);
                 Fd.Unlock(PollMode.Read);
                 return outcome.IsSuccess
-                    ? new ValueTask<ReceivedDatagram>(datagram)
-                    : ValueTask.FromException<ReceivedDatagram>(Fd.ToException(outcome, "receive"));
+                    ? Started<ReceivedDatagram>.Done(datagram)
+                    : Started<ReceivedDatagram>.Failed(Fd.ToException(outcome, "receive"));
             }
         }
 
@@ -81,12 +98,19 @@ internal sealed class DatagramFd
         return operation.Begin(buffer, batch, isPostponed, cancellationToken);
     }
 
-    private async ValueTask<ReceivedDatagram> ReceiveWhenLocked(Memory<byte> buffer, DatagramBatch? batch, CancellationToken cancellationToken) =>
-        await Fd.LockAsync(PollMode.Read, cancellationToken)
-            ? await ReceiveLocked(buffer, batch, cancellationToken)
-            : throw Fd.ToException(OperationOutcome.From(PollResult.Closing), "receive");
+    private async ValueTask<ReceivedDatagram> ReceiveWhenLocked(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        await LockAsync(PollMode.Read, "receive", cancellationToken);
+        return await ReceiveLocked(buffer, batch: null, cancellationToken).AsTask(0, static (datagram, _) => datagram);
+    }
 
-    private ValueTask<int> SendLocked(ReadOnlyMemory<byte> payload, DatagramAddress to, DatagramBatch? batch, int start, CancellationToken cancellationToken)
+    private async ValueTask<int> ReceiveWhenLocked(DatagramBatch batch, CancellationToken cancellationToken)
+    {
+        await LockAsync(PollMode.Read, "receive", cancellationToken);
+        return await ReceiveLocked(default, batch, cancellationToken).AsTask(batch, static (_, batch) => batch.Count);
+    }
+
+    private Started<int> SendLocked(ReadOnlyMemory<byte> payload, DatagramAddress to, DatagramBatch? batch, int start, CancellationToken cancellationToken)
     {
         bool isPostponed = Poller.IsShareSpent;
         if (!isPostponed)
@@ -101,7 +125,7 @@ internal sealed class DatagramFd
             {
                 Poller.Spend(payload.Length);
                 Fd.Unlock(PollMode.Write);
-                return outcome.IsSuccess ? new ValueTask<int>(outcome.Io.Count) : ValueTask.FromException<int>(Fd.ToException(outcome, "send"));
+                return outcome.IsSuccess ? Started<int>.Done(outcome.Io.Count) : Started<int>.Failed(Fd.ToException(outcome, "send"));
             }
         }
 
@@ -110,8 +134,17 @@ internal sealed class DatagramFd
     }
 
     private async ValueTask<int> SendWhenLocked(
-        ReadOnlyMemory<byte> payload, DatagramAddress to, DatagramBatch? batch, int start, CancellationToken cancellationToken) =>
-        await Fd.LockAsync(PollMode.Write, cancellationToken)
-            ? await SendLocked(payload, to, batch, start, cancellationToken)
-            : throw Fd.ToException(OperationOutcome.From(PollResult.Closing), "send");
+        ReadOnlyMemory<byte> payload, DatagramAddress to, DatagramBatch? batch, int start, CancellationToken cancellationToken)
+    {
+        await LockAsync(PollMode.Write, "send", cancellationToken);
+        return await SendLocked(payload, to, batch, start, cancellationToken).AsTask(0, static (count, _) => count);
+    }
+
+    private async ValueTask LockAsync(PollMode mode, string operation, CancellationToken cancellationToken)
+    {
+        if (!await Fd.LockAsync(mode, cancellationToken))
+        {
+            throw Fd.ToException(OperationOutcome.From(PollResult.Closing), operation);
+        }
+    }
 }

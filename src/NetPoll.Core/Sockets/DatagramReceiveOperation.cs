@@ -4,7 +4,7 @@ using NetPoll.Core.Backends;
 namespace NetPoll.Core.Sockets;
 
 /// <summary>A receive that waits for a datagram, or for the first of a batch.</summary>
-internal sealed class DatagramReceiveOperation : SocketOperation, IValueTaskSource<ReceivedDatagram>
+internal sealed class DatagramReceiveOperation : SocketOperation, IValueTaskSource<ReceivedDatagram>, IValueTaskSource<int>
 {
     private readonly DatagramFd _datagrams;
     private Memory<byte> _buffer;
@@ -15,7 +15,7 @@ internal sealed class DatagramReceiveOperation : SocketOperation, IValueTaskSour
         : base(datagrams.Fd, PollMode.Read) => _datagrams = datagrams;
 
     /// <summary>Waits and receives. The caller holds the read lock.</summary>
-    internal ValueTask<ReceivedDatagram> Begin(Memory<byte> buffer, DatagramBatch? batch, bool isPostponed, CancellationToken cancellationToken)
+    internal Started<ReceivedDatagram> Begin(Memory<byte> buffer, DatagramBatch? batch, bool isPostponed, CancellationToken cancellationToken)
     {
         _buffer = buffer;
         _batch = batch;
@@ -23,13 +23,13 @@ internal sealed class DatagramReceiveOperation : SocketOperation, IValueTaskSour
         short version = Version;
         if (!BeginOrTry(isPostponed, out OperationOutcome outcome))
         {
-            return new ValueTask<ReceivedDatagram>(this, version);
+            return Started<ReceivedDatagram>.Waiting(this, version);
         }
 
         EndCancellation();
         Fd.Unlock(PollMode.Read);
         Exception? failure = Finish(outcome, out ReceivedDatagram datagram);
-        return failure is null ? new ValueTask<ReceivedDatagram>(datagram) : ValueTask.FromException<ReceivedDatagram>(failure);
+        return failure is null ? Started<ReceivedDatagram>.Done(datagram) : Started<ReceivedDatagram>.Failed(failure);
     }
 
     ReceivedDatagram IValueTaskSource<ReceivedDatagram>.GetResult(short token)
@@ -38,7 +38,21 @@ internal sealed class DatagramReceiveOperation : SocketOperation, IValueTaskSour
         return failure is null ? datagram : throw failure;
     }
 
+    /// <summary>The result of a batch: how many it holds.</summary>
+    int IValueTaskSource<int>.GetResult(short token)
+    {
+        OperationOutcome outcome = TakeOutcome(token);
+        int count = _batch!.Count;
+        Exception? failure = Finish(outcome, out _);
+        return failure is null ? count : throw failure;
+    }
+
     ValueTaskSourceStatus IValueTaskSource<ReceivedDatagram>.GetStatus(short token) => StatusOf(token);
+
+    ValueTaskSourceStatus IValueTaskSource<int>.GetStatus(short token) => StatusOf(token);
+
+    void IValueTaskSource<int>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        Register(continuation, state, token, flags);
 
     void IValueTaskSource<ReceivedDatagram>.OnCompleted(
         Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
