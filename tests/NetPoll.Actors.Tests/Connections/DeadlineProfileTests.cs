@@ -268,7 +268,10 @@ public sealed class DeadlineProfileTests : IAsyncDisposable
                 return;
             }
 
-            Thread.SpinWait(random.Next(5_000));
+            // Sometimes about as long as the deadlines, so that they race with the switch, and some pass.
+            TimeSpan pause = random.NextDouble() * (switches % 10 == 0 ? 2 : 0.1) * Millisecond;
+            long start = TimeProvider.System.GetTimestamp();
+            SpinWait.SpinUntil(() => TimeProvider.System.GetElapsedTime(start) >= pause);
             context.Request(connection, new SetDeadlines(new DeadlineProfile { FirstByte = Millisecond, Idle = Millisecond, Lifetime = switches * Millisecond }));
         };
         handler.Spawn(server.System);
