@@ -311,7 +311,8 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         }
         catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
         {
-            Log.DrainTimedOut(Options.Logger, Connections.Live, clock.GetElapsedTime(start));
+            // A timer may be a little early by another clock.
+            Log.DrainTimedOut(Options.Logger, Connections.Live, exception is TimeoutException ? drain : clock.GetElapsedTime(start));
         }
 
         await ForEachConnectionAsync(static connection => connection.Abandon(CloseReason.Shutdown)).ConfigureAwait(false);

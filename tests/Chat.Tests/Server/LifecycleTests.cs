@@ -83,7 +83,7 @@ public sealed class LifecycleTests
 
         Assert.Equal("the server stops", await ada.ReadGoodbye());
         Assert.Equal(0, await server.Program.Ends());
-        await server.Logs("connections did not end within");
+        await server.Logs("connections did not end within 00:00:01");
     }
 
     [Fact(Timeout = Limit)]
