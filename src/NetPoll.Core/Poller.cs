@@ -4,6 +4,7 @@ using NetPoll.Core.Backends;
 using NetPoll.Core.Deadlines;
 using NetPoll.Core.Descriptors;
 using NetPoll.Core.Diagnostics;
+using NetPoll.Core.Interop;
 using NetPoll.Core.Scheduling;
 
 namespace NetPoll.Core;
@@ -64,6 +65,10 @@ public sealed partial class Poller
     private object? _currentWork;
     private ExecutionContext? _executionContext;
 
+    // Written by the poller's thread when it begins and before it ends. Others read it, too: they are told that they are elsewhere by the old value
+    // and by the new one.
+    private StackSlice _slice;
+
     // Any thread.
     private SleepState _sleep;
     private bool _isStopping;
@@ -120,7 +125,7 @@ public sealed partial class Poller
     public string Name { get; }
 
     /// <summary>Whether the caller runs on this poller's thread.</summary>
-    public bool IsCurrent => ReferenceEquals(_current, this);
+    public bool IsCurrent => _slice.IsHere || ReferenceEquals(_current, this);
 
     /// <summary>The clock of this poller's deadlines.</summary>
     public TimeProvider TimeProvider => _options.TimeProvider;
@@ -271,7 +276,7 @@ public sealed partial class Poller
     internal long TurnStartedAt => Volatile.Read(ref _turnStartedAt);
 
     /// <summary>What runs, for the one who asks what holds the thread. Any thread; perhaps over by now.</summary>
-    internal object? CurrentWork => Volatile.Read(ref _currentWork);
+    internal object? CurrentWork => _ready.InHand ?? Volatile.Read(ref _currentWork);
 
     /// <summary>Ends the loop: everything that waits gets Closing. Any thread; <see cref="Stopped"/> tells when it is done.</summary>
     internal void Stop()
@@ -319,6 +324,10 @@ public sealed partial class Poller
         _inbox.DrainTo(_runQueue);
         _runQueue.Enqueue(work);
     }
+
+    /// <summary>Lets the code after an await run when the waiters of this batch were resumed, of which the caller is the one that runs.</summary>
+    /// <returns>False: it does not run as such.</returns>
+    internal bool TryContinueInBatch(IPollWaiter waiter) => _ready.TryKeep(waiter);
 
     /// <summary>Takes a socket in. Any thread; the first event may arrive before this returns. Go: <c>poll_runtime_pollOpen</c>, <c>netpollOpenDescriptor</c>.</summary>
     internal IoResult Open(PollableSocket socket, out PollDescriptor? descriptor)
@@ -495,6 +504,7 @@ public sealed partial class Poller
     private void Run()
     {
         _current = this;
+        _slice = StackSlice.Below;
         SynchronizationContext.SetSynchronizationContext(Context);
         _executionContext = ExecutionContext.Capture();
         SuppressFlow();
@@ -518,6 +528,7 @@ public sealed partial class Poller
         }
 
         Close();
+        _slice = default;
         _current = null;
         _stopped.SetResult();
     }
@@ -681,29 +692,46 @@ public sealed partial class Poller
         }
     }
 
-    // In batches: first a batch's reads, then what they made runnable, which as a rule ends in a send. Like system calls in a row find the
-    // kernel's code in the processor's caches; taken in turns they throw each other out, which costs several percent of an echo.
     private void RunReady()
     {
-        int untilQueue = ReadyPerBatch;
-        while (_ready.TryTake(out IPollWaiter? waiter, out PollSignals signals))
+        while (true)
         {
-            if (untilQueue-- == 0)
-            {
-                untilQueue = ReadyPerBatch - 1;
-                RunQueued();
-            }
-
             try
             {
-                _currentWork = waiter;
-                waiter.Resume(signals);
+                RunBatches();
+                return;
             }
             catch (Exception exception) when (IsSurvivable(exception))
             {
+                // The list knows where it stopped.
                 Log.WorkFailed(_logger, exception, Name);
             }
         }
+    }
+
+    // First a batch's reads, then the code that awaited them, which as a rule ends in a send. Like system calls in a row find the kernel's code in
+    // the processor's caches; taken in turns they throw each other out, which costs several percent of an echo.
+    private void RunBatches()
+    {
+        do
+        {
+            for (int left = ReadyPerBatch; left > 0 && _ready.TryTake(out IPollWaiter? waiter, out PollSignals signals); left--)
+            {
+                waiter.Resume(signals);
+            }
+
+            while (_ready.TryContinue(out IPollWaiter? waiter))
+            {
+                BeginShare();
+                waiter.Continue();
+            }
+
+            if (!_runQueue.IsEmpty)
+            {
+                RunQueued();
+            }
+        }
+        while (!_ready.IsEmpty);
     }
 
     private void RunQueued()

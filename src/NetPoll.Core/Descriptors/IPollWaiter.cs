@@ -7,6 +7,9 @@ internal interface IPollWaiter
     /// <summary>From the poller's loop, which runs nothing else meanwhile: user code may run inside.</summary>
     void Resume(PollSignals signals);
 
+    /// <summary>From the poller's loop, when all of the batch were resumed: for one that was kept meanwhile, see <see cref="ReadyList.TryKeep"/>.</summary>
+    void Continue() => throw new PollerInvariantException($"{this} was kept by somebody else.");
+
     /// <summary>From anywhere, with a lock of the caller's perhaps not far: notes the signals, queues itself, runs nothing.</summary>
     void Schedule(PollSignals signals);
 }

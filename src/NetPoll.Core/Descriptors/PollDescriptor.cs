@@ -126,8 +126,8 @@ internal sealed partial class PollDescriptor
     {
         using (_gate.Enter())
         {
-            _read.Reset();
-            _write.Reset();
+            _read.Vacate("free");
+            _write.Vacate("free");
             if (_sequence == 0)
             {
                 // 0 is "whoever it is" in SetEventError, so no tenant has it.
@@ -180,8 +180,8 @@ internal sealed partial class PollDescriptor
                 throw new PollerInvariantException("A descriptor was released that was not evicted before.");
             }
 
-            _read.ThrowIfOccupied("closing");
-            _write.ThrowIfOccupied("closing");
+            _read.Vacate("closing");
+            _write.Vacate("closing");
             Socket = null;
             User = null;
             IsWatched = false;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace NetPoll.Core.Interop;
@@ -21,6 +22,11 @@ internal static unsafe partial class SystemCall
     /// <summary>Events up to which a look keeps the collector waiting: an event costs about 100 nanoseconds.</summary>
     private const int FewEvents = 256;
 
+    // A pointer, and not an import: of an import the compiler makes a stub, which on the way to the call and back touches five pages more.
+    private static readonly delegate* unmanaged[SuppressGCTransition]<nint, nint, byte*, nuint, nint, nint, nint, nint> ShortSyscall =
+        (delegate* unmanaged[SuppressGCTransition]<nint, nint, byte*, nuint, nint, nint, nint, nint>)
+        NativeLibrary.GetExport(NativeLibrary.Load("libc", typeof(SystemCall).Assembly, null), "syscall");
+
     private static readonly nint ReceiveFromNumber = Number(x64: 45, arm64: 207);
     private static readonly nint SendToNumber = Number(x64: 44, arm64: 206);
 
@@ -41,12 +47,17 @@ internal static unsafe partial class SystemCall
     /// <returns>Events written, or -1 with errno.</returns>
     internal static int EpollWait(int epoll, EpollEvent* events, int capacity, int timeoutMilliseconds) =>
         timeoutMilliseconds == 0 && capacity <= FewEvents && EpollWaitNumber != 0
-            ? (int)syscall(EpollWaitNumber, epoll, (byte*)events, (nuint)capacity, 0, 0, 0)
+            ? (int)ShortSyscall(EpollWaitNumber, epoll, (byte*)events, (nuint)capacity, 0, 0, 0)
             : epoll_wait(epoll, events, capacity, timeoutMilliseconds);
 
     private static nint Call(nint number, nint descriptor, byte* buffer, nuint length, nint flags) => length <= ShortCall
-        ? syscall(number, descriptor, buffer, length, flags, 0, 0)
-        : syscall_with_transition(number, descriptor, buffer, length, flags, 0, 0);
+        ? ShortSyscall(number, descriptor, buffer, length, flags, 0, 0)
+        : CallWithTransition(number, descriptor, buffer, length, flags);
+
+    // Not inlined, or the short call would pay for the frame that lets the collector in.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static nint CallWithTransition(nint number, nint descriptor, byte* buffer, nuint length, nint flags) =>
+        syscall_with_transition(number, descriptor, buffer, length, flags, 0, 0);
 
     /// <summary>The number of a call on this architecture; 0 where it is not known here.</summary>
     internal static nint Number(nint x64, nint arm64) => RuntimeInformation.ProcessArchitecture switch
@@ -55,10 +66,6 @@ internal static unsafe partial class SystemCall
         Architecture.Arm64 => arm64,
         _ => 0,
     };
-
-    [LibraryImport("libc", EntryPoint = "syscall")]
-    [SuppressGCTransition]
-    private static partial nint syscall(nint number, nint descriptor, byte* buffer, nuint length, nint flags, nint address, nint addressLength);
 
     [LibraryImport("libc", EntryPoint = "syscall")]
     private static partial nint syscall_with_transition(

@@ -44,7 +44,7 @@ internal sealed class AcceptOperation : SocketOperation, IValueTaskSource<Accept
     {
         PollableSocket? accepted = _accepted;
         _accepted = null;
-        Fd.ReturnAcceptOperation(this);
+        GiveBack();
         return new AcceptResult(outcome, accepted);
     }
 }

@@ -5,7 +5,7 @@ namespace NetPoll.Core.Sockets;
 /// <content>Accepting.</content>
 internal sealed partial class NetFd
 {
-    private AcceptOperation? _idleAccept;
+    private AcceptOperation? _accept;
 
     /// <summary>Takes a connection from the queue, or waits for one. Go: <c>FD.Accept</c>.</summary>
     internal ValueTask<AcceptResult> AcceptAsync(CancellationToken cancellationToken = default) =>
@@ -60,8 +60,6 @@ internal sealed partial class NetFd
         }
     }
 
-    internal void ReturnAcceptOperation(AcceptOperation operation) => Volatile.Write(ref _idleAccept, operation);
-
     private ValueTask<AcceptResult> AcceptLocked(CancellationToken cancellationToken)
     {
         PollableSocket? accepted = null;
@@ -69,7 +67,7 @@ internal sealed partial class NetFd
         OperationOutcome outcome = isPostponed ? default : AcceptFirst(out accepted);
         if (isPostponed || outcome.Io.WouldBlock)
         {
-            AcceptOperation operation = Interlocked.Exchange(ref _idleAccept, null) ?? new AcceptOperation(this);
+            AcceptOperation operation = _accept is { } kept && kept.TryLend() ? kept : Lend(ref _accept, new AcceptOperation(this));
             return operation.Begin(isPostponed, cancellationToken);
         }
 

@@ -1,19 +1,16 @@
 using NetPoll.Core.Backends;
+using NetPoll.Core.Descriptors;
 
 namespace NetPoll.Core.Sockets;
 
 /// <content>Reading and writing, in the form that tries and the form that waits.</content>
 internal sealed partial class NetFd
 {
-    // One operation object a direction is kept; a second one lives only where a new operation starts before the last result was taken.
-    private ReadOperation? _idleRead;
-    private WriteOperation? _idleWrite;
-    private VectoredWriteOperation? _idleVectoredWrite;
-    // Words    the operation of each kind that waits to be used again, or null.
-    // Writers  who holds the direction's lock takes it, so there is one taker; whoever took a result puts the operation back, any thread.
-    // Race     one that is put back between a taker's read and his null is forgotten: garbage, and the next wait makes another.
-    // Order    none is needed: the lock orders the takers, and what is put back is written before it is put there (release).
-    // Proof    SocketOperationTests.
+    // One operation of each kind is kept, and used again and again; a second one lives only where a new operation starts before the last result
+    // was taken. Written under the direction's lock, once.
+    private ReadOperation? _read;
+    private WriteOperation? _write;
+    private VectoredWriteOperation? _vectoredWrite;
 
     // Under the read lock: the last read found the end of what was there, so the next one may park without asking the system. An edge
     // that comes after that read is latched in the slot, since nothing prepares the slot in between.
@@ -76,11 +73,13 @@ internal sealed partial class NetFd
     /// <summary>One read, under the read lock.</summary>
     internal IoResult ReadOnce(Span<byte> buffer)
     {
+        // Looked up before: where a system call empties the translation buffers, what is looked up after it is waited for.
+        PollDescriptor descriptor = Descriptor;
         IoResult result = _socket.Read(buffer);
 
         // A short read is the end only while no hang-up was reported, or the FIN that came with these bytes would be lost, and no urgent
         // mark, at which the system stops though more is there.
-        _isDrained = result.WouldBlock || (result.Count > 0 && result.Count < buffer.Length && !Descriptor.MayReadShort);
+        _isDrained = result.WouldBlock || (result.Count > 0 && result.Count < buffer.Length && !descriptor.MayReadShort);
         return result;
     }
 
@@ -156,7 +155,7 @@ internal sealed partial class NetFd
         OperationOutcome outcome = Poller.IsShareSpent ? OperationOutcome.From(IoResult.Unfinished) : WriteFirst(ref cursor);
         if (outcome.Io.WouldBlock || outcome.Io.IsUnfinished)
         {
-            VectoredWriteOperation operation = Take(ref _idleVectoredWrite) ?? new VectoredWriteOperation(this);
+            VectoredWriteOperation operation = _vectoredWrite is { } kept && kept.TryLend() ? kept : Lend(ref _vectoredWrite, new VectoredWriteOperation(this));
             await operation.Begin(cursor, outcome.Io.IsUnfinished, cancellationToken);
             return;
         }
@@ -180,18 +179,12 @@ internal sealed partial class NetFd
     internal ValueTask<OperationOutcome> RawAsync(PollMode mode, Func<int, bool> attempt, CancellationToken cancellationToken) =>
         RawAsync(mode, static (socket, attempt) => attempt(socket.Descriptor), attempt, cancellationToken);
 
-    internal void ReturnVectoredWriteOperation(VectoredWriteOperation operation) => Volatile.Write(ref _idleVectoredWrite, operation);
-
-    internal void ReturnReadOperation(ReadOperation operation) => Volatile.Write(ref _idleRead, operation);
-
-    internal void ReturnWriteOperation(WriteOperation operation) => Volatile.Write(ref _idleWrite, operation);
-
-    private static T? Take<T>(ref T? idle)
+    private static T Lend<T>(ref T? kept, T made)
         where T : SocketOperation
     {
-        T? taken = Volatile.Read(ref idle);
-        idle = null;
-        return taken;
+        _ = made.TryLend();
+        kept ??= made;
+        return made;
     }
 
     private ValueTask<int> ReadLocked(Memory<byte> buffer, CancellationToken cancellationToken)
@@ -216,7 +209,7 @@ internal sealed partial class NetFd
             }
         }
 
-        ReadOperation operation = Take(ref _idleRead) ?? new ReadOperation(this);
+        ReadOperation operation = _read is { } kept && kept.TryLend() ? kept : Lend(ref _read, new ReadOperation(this));
         return operation.Begin(buffer, isPostponed, cancellationToken);
     }
 
@@ -253,14 +246,15 @@ internal sealed partial class NetFd
     private ValueTask WriteLocked(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
         int written = 0;
-        OperationOutcome outcome = Poller.IsShareSpent ? OperationOutcome.From(IoResult.Unfinished) : WriteFirst(buffer, ref written);
+        Poller poller = Poller;
+        OperationOutcome outcome = poller.IsShareSpent ? OperationOutcome.From(IoResult.Unfinished) : WriteFirst(buffer, ref written);
         if (outcome.Io.WouldBlock || outcome.Io.IsUnfinished)
         {
-            WriteOperation operation = Take(ref _idleWrite) ?? new WriteOperation(this);
+            WriteOperation operation = _write is { } kept && kept.TryLend() ? kept : Lend(ref _write, new WriteOperation(this));
             return operation.Begin(buffer, written, outcome.Io.IsUnfinished, cancellationToken);
         }
 
-        Poller.Spend(written);
+        poller.Spend(written);
         Unlock(PollMode.Write);
         return outcome.IsSuccess ? ValueTask.CompletedTask : ValueTask.FromException(ToException(outcome, "write", written));
     }

@@ -9,7 +9,7 @@ internal readonly record struct OperationOutcome(PollResult Poll, IoResult Io)
     private static readonly Exception CancelledMark = new OperationCanceledException();
 
     // What an attempt threw instead of answering, such as memory that its owner took away meanwhile: the awaiting code's business.
-    private Exception? Failure { get; init; }
+    internal Exception? Failure { get; init; }
 
     /// <summary>The wait's token was cancelled; nothing was moved.</summary>
     internal static OperationOutcome Cancelled { get; } = new(PollResult.Ready, IoResult.Success) { Failure = CancelledMark };

@@ -31,7 +31,7 @@ internal sealed class ReadOperation : SocketOperation, IValueTaskSource<int>
         EndCancellation();
         Fd.Unlock(PollMode.Read);
         Exception? failure = outcome.IsSuccess ? null : ToException(outcome, "read");
-        Fd.ReturnReadOperation(this);
+        GiveBack();
         return failure is null ? new ValueTask<int>(outcome.Io.Count) : ValueTask.FromException<int>(failure);
     }
 
@@ -40,7 +40,7 @@ internal sealed class ReadOperation : SocketOperation, IValueTaskSource<int>
         OperationOutcome outcome = TakeOutcome(token);
         _buffer = default;
         Exception? failure = outcome.IsSuccess ? null : ToException(outcome, "read");
-        Fd.ReturnReadOperation(this);
+        GiveBack();
         return failure is null ? outcome.Io.Count : throw failure;
     }
 

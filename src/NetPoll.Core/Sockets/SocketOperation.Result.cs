@@ -1,36 +1,68 @@
 using System.Threading.Tasks.Sources;
+using NetPoll.Core.Backends;
+using NetPoll.Core.Descriptors;
 
 namespace NetPoll.Core.Sockets;
 
 /// <content>The result and the code that awaits it.</content>
 internal abstract partial class SocketOperation
 {
-    private static readonly Action<object?> CompletedMark = static _ => throw new InvalidOperationException("The completion mark was invoked.");
+    private const int Pending = 0;
+    private const int Registered = 1;
+    private const int Completed = 2;
 
-    private Action<object?>? _continuation;
-    // Word     null | the continuation | CompletedMark when the result came first.
-    // Writers  the awaiting code (Register) and the poller (Complete), each from null.
+    private int _progress;
+    // Word     Pending | Registered, when the code that awaits has said how it goes on | Completed, when the result is there.
+    // Writers  the awaiting code (Register) and the poller (Complete), each from Pending; the poller from Registered, which ends the race.
     // Race     the result against the registration; and a result that is taken, and the object reused, while Complete still runs.
-    // Order    the outcome is written before the CAS. Whoever comes second queues the continuation, so it is queued once. If Complete
-    //          comes first its CAS is its last touch of this object: from then on the awaiting code may take the result at any time.
-    //          A registration on the poller's own thread races with nothing, since that thread completes, too: it is a plain write.
+    // Order    the outcome and the continuation are written before the CAS. Whoever comes second queues the continuation, so it is queued
+    //          once. If Complete comes first its CAS is its last touch of this object: from then on the awaiting code may take the result
+    //          at any time. A registration on the poller's own thread races with nothing, since that thread completes, too: a plain write.
     // Proof    SocketOperationTests.
 
+    private Action<object?>? _continuation;
     private object? _continuationState;
     private object? _context;
     private ExecutionContext? _executionContext;
     private bool _resumesOnPoller;
-    private bool _isCompleted;
-    private OperationOutcome _outcome;
+    private PollResult _result;
+    private IoResult _io;
+    private Exception? _failure;
+
+    private bool _isLent;
+    // Word     whether an operation in progress uses this object, or its result was not taken yet.
+    // Writers  who holds the direction's lock raises it, so there is one; whoever takes the result clears it, any thread.
+    // Race     one that is given back while the next operation looks: it makes another object, which is garbage later.
+    // Order    all that taking the result wrote comes before the release, and the next user reads it after his acquiring look.
+    // Proof    SocketOperationTests.
 
     /// <summary>The version that the next awaited task carries.</summary>
     protected short Version { get; private set; }
 
-    // The flag is for a registered continuation, which alone looks at it.
-    private bool IsCompleted => ReferenceEquals(Volatile.Read(ref _continuation), CompletedMark) || _isCompleted;
+    private OperationOutcome Outcome => new(_result, _io) { Failure = _failure };
+
+    private bool IsCompleted => Volatile.Read(ref _progress) == Completed;
+
+    /// <inheritdoc/>
+    void IPollWaiter.Continue() => InvokeContinuation();
 
     /// <inheritdoc/>
     void IThreadPoolWorkItem.Execute() => InvokeContinuation();
+
+    /// <summary>Begins a use, under the direction's lock.</summary>
+    /// <returns>False: the last use has not ended.</returns>
+    internal bool TryLend()
+    {
+        if (Volatile.Read(ref _isLent))
+        {
+            return false;
+        }
+
+        _isLent = true;
+        return true;
+    }
+
+    protected void GiveBack() => Volatile.Write(ref _isLent, false);
 
     protected ValueTaskSourceStatus StatusOf(short token)
     {
@@ -40,54 +72,52 @@ internal abstract partial class SocketOperation
             return ValueTaskSourceStatus.Pending;
         }
 
-        return _outcome.IsSuccess ? ValueTaskSourceStatus.Succeeded
-            : _outcome.IsCancelled ? ValueTaskSourceStatus.Canceled
+        OperationOutcome outcome = Outcome;
+        return outcome.IsSuccess ? ValueTaskSourceStatus.Succeeded
+            : outcome.IsCancelled ? ValueTaskSourceStatus.Canceled
             : ValueTaskSourceStatus.Faulted;
     }
 
     protected void Register(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
     {
         CheckToken(token);
-        if (Volatile.Read(ref _continuation) is { } earlier && !ReferenceEquals(earlier, CompletedMark))
+        if (_continuation is not null)
         {
             // Before anything of the first registration is overwritten.
             ThrowAwaitedTwice();
         }
 
+        _continuation = continuation;
         _continuationState = state;
-        _executionContext = (flags & ValueTaskSourceOnCompletedFlags.FlowExecutionContext) != 0 ? ExecutionContext.Capture() : null;
+        if ((flags & ValueTaskSourceOnCompletedFlags.FlowExecutionContext) != 0)
+        {
+            _executionContext = ExecutionContext.Capture();
+        }
+
         _resumesOnPoller = Fd.Poller.IsCurrent;
-        if (!_resumesOnPoller && (flags & ValueTaskSourceOnCompletedFlags.UseSchedulingContext) != 0)
+        if (_resumesOnPoller)
         {
-            CaptureContext();
+            if (_progress == Pending)
+            {
+                _progress = Registered;
+                return;
+            }
         }
-
-        Action<object?>? seen = _resumesOnPoller ? RegisterOnPoller(continuation) : Interlocked.CompareExchange(ref _continuation, continuation, null);
-        if (seen is null)
+        else
         {
-            return;
-        }
+            if ((flags & ValueTaskSourceOnCompletedFlags.UseSchedulingContext) != 0)
+            {
+                CaptureContext();
+            }
 
-        if (!ReferenceEquals(seen, CompletedMark))
-        {
-            ThrowAwaitedTwice();
+            if (Interlocked.CompareExchange(ref _progress, Registered, Pending) == Pending)
+            {
+                return;
+            }
         }
 
         // Never inside this call: the caller is still on its way out.
-        _isCompleted = true;
-        _continuation = continuation;
         QueueContinuation();
-    }
-
-    private Action<object?>? RegisterOnPoller(Action<object?> continuation)
-    {
-        Action<object?>? seen = _continuation;
-        if (seen is null)
-        {
-            _continuation = continuation;
-        }
-
-        return seen;
     }
 
     /// <summary>Takes the result and makes the object ready for its next operation.</summary>
@@ -99,20 +129,27 @@ internal abstract partial class SocketOperation
             throw new InvalidOperationException("The operation is still waiting: its result can be taken only when it has completed.");
         }
 
-        OperationOutcome outcome = _outcome;
+        OperationOutcome outcome = Outcome;
         EndCancellation();
         Version++;
-        _isCompleted = false;
+        _progress = Pending;
         _continuation = null;
         _continuationState = null;
         _context = null;
         _executionContext = null;
+        _failure = null;
         return outcome;
     }
 
     private void Complete(OperationOutcome outcome)
     {
-        _outcome = outcome;
+        _result = outcome.Poll;
+        _io = outcome.Io;
+        if (outcome.Failure is { } failure)
+        {
+            // Not written in vain: writing a reference is a call of the collector's.
+            _failure = failure;
+        }
 
         // Before anybody else's wait in this direction can begin.
         Disarm();
@@ -121,13 +158,13 @@ internal abstract partial class SocketOperation
             Fd.Unlock(_mode);
         }
 
-        if (Volatile.Read(ref _continuation) is null && Interlocked.CompareExchange(ref _continuation, CompletedMark, null) is null)
+        if (Volatile.Read(ref _progress) == Pending && Interlocked.CompareExchange(ref _progress, Completed, Pending) == Pending)
         {
             return;
         }
 
         // Not run here, even on the poller: the neighbours' attempts come first, as Poller.RunReady tells.
-        _isCompleted = true;
+        _progress = Completed;
         QueueContinuation();
     }
 
@@ -136,8 +173,12 @@ internal abstract partial class SocketOperation
         if (_resumesOnPoller)
         {
             // From its thread: both who completes and who registers are there.
-            _queuedFor = QueuedFor.Continuation;
-            Fd.Poller.PostFromHere(this);
+            if (!Fd.Poller.TryContinueInBatch(this))
+            {
+                _queuedFor = QueuedFor.Continuation;
+                Fd.Poller.PostFromHere(this);
+            }
+
             return;
         }
 

@@ -52,7 +52,7 @@ internal sealed class VectoredWriteOperation : SocketOperation, IValueTaskSource
     {
         Exception? failure = outcome.IsSuccess ? null : ToException(outcome, "write", _cursor.Consumed);
         _cursor = default;
-        Fd.ReturnVectoredWriteOperation(this);
+        GiveBack();
         return failure;
     }
 }

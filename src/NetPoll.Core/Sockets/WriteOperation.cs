@@ -34,7 +34,7 @@ internal sealed class WriteOperation : SocketOperation, IValueTaskSource
         EndCancellation();
         Fd.Unlock(PollMode.Write);
         Exception? failure = outcome.IsSuccess ? null : ToException(outcome, "write", count);
-        Fd.ReturnWriteOperation(this);
+        GiveBack();
         return failure is null ? ValueTask.CompletedTask : ValueTask.FromException(failure);
     }
 
@@ -43,7 +43,7 @@ internal sealed class WriteOperation : SocketOperation, IValueTaskSource
         OperationOutcome outcome = TakeOutcome(token);
         int count = Clear();
         Exception? failure = outcome.IsSuccess ? null : ToException(outcome, "write", count);
-        Fd.ReturnWriteOperation(this);
+        GiveBack();
         if (failure is not null)
         {
             throw failure;

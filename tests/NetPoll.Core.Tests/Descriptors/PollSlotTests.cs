@@ -183,7 +183,7 @@ public sealed class PollSlotTests
             _slot.Unblock(ioReady: true);
         }
 
-        _slot.Reset();
+        _slot.Vacate("free");
 
         AssertEmpty();
     }
@@ -199,7 +199,7 @@ public sealed class PollSlotTests
             _slot.TryCommit(_waiter);
         }
 
-        Assert.Throws<PollerInvariantException>(() => _slot.Reset());
+        Assert.Throws<PollerInvariantException>(() => _slot.Vacate("free"));
 
         Assert.Equal(isCommitted, _slot.HasWaiter);
     }
@@ -209,9 +209,9 @@ public sealed class PollSlotTests
     [InlineData(true)]
     public void T16_The_end_of_a_tenancy_refuses_a_waiter_and_nothing_else(bool isCommitted)
     {
-        _slot.ThrowIfOccupied("closing");
+        _slot.Vacate("closing");
         _slot.Unblock(ioReady: true);
-        _slot.ThrowIfOccupied("closing");
+        _slot.Vacate("closing");
         _slot.Prepare();
         _slot.TakeReadyOrBeginWait();
         if (isCommitted)
@@ -219,7 +219,7 @@ public sealed class PollSlotTests
             _slot.TryCommit(_waiter);
         }
 
-        PollerInvariantException refusal = Assert.Throws<PollerInvariantException>(() => _slot.ThrowIfOccupied("closing"));
+        PollerInvariantException refusal = Assert.Throws<PollerInvariantException>(() => _slot.Vacate("closing"));
 
         Assert.Contains("blocked on a closing descriptor", refusal.Message, StringComparison.Ordinal);
     }
