@@ -23,6 +23,9 @@ internal sealed class PendingOutput : OutputQueue, IPollWaiter, IPollerWork
     /// <summary>Whose output it is; null while nobody rents it.</summary>
     internal Connection? Owner { get; set; }
 
+    /// <summary>The poller's link to the next one that nobody rents.</summary>
+    internal PendingOutput? NextIdle { get; set; }
+
     /// <summary>Whether it is parked in the write slot, or what freed it is on its way.</summary>
     internal bool IsArmed { get; private set; }
 

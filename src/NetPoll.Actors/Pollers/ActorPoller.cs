@@ -22,8 +22,11 @@ internal sealed class ActorPoller : IPollerWork
     private const int MaxIdleOutputs = 1024;
 
     private readonly List<Connection> _toFlush = [];
-    private readonly Stack<PendingOutput> _idleOutputs = [];
     private readonly Dictionary<int, DatagramScratch> _datagramScratches = [];
+
+    // Linked, the last one first: a stack would check the type of each that it takes back.
+    private PendingOutput? _idleOutput;
+    private int _idleOutputs;
     private bool _isFlushQueued;
     private bool _isDraining;
     private int _onTheirWay;
@@ -209,7 +212,18 @@ internal sealed class ActorPoller : IPollerWork
     /// <summary>An empty queue for a connection whose output must wait.</summary>
     internal PendingOutput RentOutput(Connection owner)
     {
-        PendingOutput output = _idleOutputs.TryPop(out PendingOutput? idle) ? idle : new PendingOutput();
+        PendingOutput? output = _idleOutput;
+        if (output is null)
+        {
+            output = new PendingOutput();
+        }
+        else
+        {
+            _idleOutput = output.NextIdle;
+            output.NextIdle = null;
+            _idleOutputs--;
+        }
+
         output.Owner = owner;
         return output;
     }
@@ -220,9 +234,11 @@ internal sealed class ActorPoller : IPollerWork
     internal void ReturnOutput(PendingOutput output, bool isFree)
     {
         output.Owner = null;
-        if (isFree && _idleOutputs.Count < MaxIdleOutputs && !output.HasGrown)
+        if (isFree && _idleOutputs < MaxIdleOutputs && !output.HasGrown)
         {
-            _idleOutputs.Push(output);
+            output.NextIdle = _idleOutput;
+            _idleOutput = output;
+            _idleOutputs++;
         }
     }
 
