@@ -57,7 +57,7 @@ public sealed partial class Poller
 
     private void RunAfterEnd()
     {
-        _current = this;
+        _own.Enter(this);
         SynchronizationContext.SetSynchronizationContext(Context);
         try
         {
@@ -81,7 +81,7 @@ public sealed partial class Poller
         finally
         {
             SynchronizationContext.SetSynchronizationContext(null);
-            _current = null;
+            _own.Leave();
         }
 
         QueueAfterEnd();

@@ -4,7 +4,6 @@ using NetPoll.Core.Backends;
 using NetPoll.Core.Deadlines;
 using NetPoll.Core.Descriptors;
 using NetPoll.Core.Diagnostics;
-using NetPoll.Core.Interop;
 using NetPoll.Core.Scheduling;
 
 namespace NetPoll.Core;
@@ -31,9 +30,6 @@ public sealed partial class Poller
 
     // How many budgets of work a poller that stops still runs; what is runnable after that would go on for ever.
     private const int BudgetsAtClose = 1_000;
-
-    [ThreadStatic]
-    private static Poller? _current;
 
     private readonly PollerOptions _options;
     private readonly PollPlatform _platform;
@@ -65,11 +61,8 @@ public sealed partial class Poller
     private object? _currentWork;
     private ExecutionContext? _executionContext;
 
-    // Written by the poller's thread when it begins and before it ends. Others read it, too: they are told that they are elsewhere by the old value
-    // and by the new one.
-    private StackSlice _slice;
-
     // Any thread.
+    private PollThread _own;
     private SleepState _sleep;
     private bool _isStopping;
     private bool _isBackendGone;
@@ -113,7 +106,7 @@ public sealed partial class Poller
     }
 
     /// <summary>The poller whose thread this is; null on every other thread.</summary>
-    public static Poller? Current => _current;
+    public static Poller? Current => PollThread.Current;
 
     /// <summary>The place in the group, from 0.</summary>
     public int Index { get; }
@@ -125,7 +118,7 @@ public sealed partial class Poller
     public string Name { get; }
 
     /// <summary>Whether the caller runs on this poller's thread.</summary>
-    public bool IsCurrent => _slice.IsHere || ReferenceEquals(_current, this);
+    public bool IsCurrent => _own.IsCurrent(this);
 
     /// <summary>The clock of this poller's deadlines.</summary>
     public TimeProvider TimeProvider => _options.TimeProvider;
@@ -503,8 +496,7 @@ public sealed partial class Poller
 
     private void Run()
     {
-        _current = this;
-        _slice = StackSlice.Below;
+        _own.Enter(this);
         SynchronizationContext.SetSynchronizationContext(Context);
         _executionContext = ExecutionContext.Capture();
         SuppressFlow();
@@ -528,8 +520,7 @@ public sealed partial class Poller
         }
 
         Close();
-        _slice = default;
-        _current = null;
+        _own.Leave();
         _stopped.SetResult();
     }
 

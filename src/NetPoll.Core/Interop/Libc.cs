@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace NetPoll.Core.Interop;
@@ -147,7 +148,8 @@ internal static unsafe partial class Libc
 
     /// <summary>recv(2) on a non-blocking socket.</summary>
     /// <returns>Bytes received, 0 at the end of the stream, or the negative errno.</returns>
-    [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+    /// <remarks>Not inlined where there is a <c>try</c>: the compiler would not make the call itself there.</remarks>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     internal static int Receive(int descriptor, Span<byte> buffer)
     {
         fixed (byte* start = buffer)
@@ -171,7 +173,8 @@ internal static unsafe partial class Libc
 
     /// <summary>send(2) with MSG_NOSIGNAL on a non-blocking socket: a closed peer is EPIPE, never a signal.</summary>
     /// <returns>Bytes taken by the kernel, or the negative errno.</returns>
-    [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+    /// <inheritdoc cref="Receive" path="/remarks"/>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     internal static int Send(int descriptor, ReadOnlySpan<byte> buffer)
     {
         fixed (byte* start = buffer)
