@@ -81,7 +81,10 @@ internal sealed class ReadyList
 
         if (_inHand != _kept)
         {
-            _entries[_kept] = _entries[_inHand];
+            int left = _inHand;
+            _entries[_kept] = _entries[left];
+            _inHand = _kept;
+            _entries[left] = default;
         }
 
         _kept++;

@@ -1,5 +1,7 @@
+using System.Runtime.CompilerServices;
 using NetPoll.Core.Descriptors;
 using NetPoll.Core.Tests.Support;
+using NetPoll.Tests;
 
 namespace NetPoll.Core.Tests.Descriptors;
 
@@ -8,6 +10,9 @@ public sealed class PollSlotTests
 {
     private readonly SilentWaiter _waiter = new();
     private PollSlot _slot;
+    private IPollWaiter? _freed;
+    private int _timesFreed;
+    private bool _isOver;
 
     [Fact]
     public void T1_A_latched_readiness_is_consumed_by_the_entry_of_a_wait()
@@ -291,6 +296,112 @@ public sealed class PollSlotTests
         Assert.False(_slot.TryWithdraw(_waiter));
 
         Assert.True(_slot.IsReady);
+    }
+
+    [Theory]
+    [InlineData("freed by readiness")]
+    [InlineData("freed by an event")]
+    [InlineData("withdrawn")]
+    [InlineData("vacated")]
+    public void A_waiter_whose_wait_is_over_is_not_kept_alive(string end)
+    {
+        WeakReference waiter = WaitOnce(end);
+
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        Assert.False(waiter.IsAlive);
+    }
+
+    [Fact]
+    public void Each_of_many_parks_is_freed_once_and_by_its_own_waiter()
+    {
+        SilentWaiter other = new();
+        Thread readiness = new(() => Free(ioReady: true));
+        Thread events = new(() => Free(ioReady: false));
+        readiness.Start();
+        events.Start();
+        int parks = 0;
+        try
+        {
+            for (int rounds = StressScale.Rounds(100_000); parks < rounds; parks++)
+            {
+                SilentWaiter waiter = (parks & 1) == 0 ? _waiter : other;
+                ParkAtLast(waiter);
+                AwaitFreed(parks + 1);
+                Assert.Same(waiter, _freed);
+                _slot.FinishWait();
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref _isOver, true);
+            readiness.Join();
+            events.Join();
+        }
+
+        Assert.Equal(parks, _timesFreed);
+        Assert.False(_slot.HasWaiter);
+    }
+
+    // A wait that nobody frees any more would hang: each look costs time, and there is plenty of it.
+    private void AwaitFreed(int times)
+    {
+        long start = TimeProvider.System.GetTimestamp();
+        SpinWait spin = default;
+        while (Volatile.Read(ref _timesFreed) < times)
+        {
+            spin.SpinOnce(sleep1Threshold: -1);
+            Assert.True(TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromSeconds(30), $"Park {times} was freed by nobody.");
+        }
+
+        Assert.Equal(times, _timesFreed);
+    }
+
+    private void ParkAtLast(SilentWaiter waiter)
+    {
+        while (_slot.TakeReadyOrBeginWait() || !_slot.TryCommit(waiter))
+        {
+            if (!_slot.IsReady)
+            {
+                _slot.FinishWait();
+            }
+        }
+    }
+
+    // Mostly when there is somebody, or the owner would hardly ever come to park.
+    private void Free(bool ioReady)
+    {
+        for (int turn = 0; !Volatile.Read(ref _isOver); turn++)
+        {
+            if ((_slot.HasWaiter || turn % 64 == 0) && _slot.Unblock(ioReady) is { } waiter)
+            {
+                _freed = waiter;
+                Interlocked.Increment(ref _timesFreed);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private WeakReference WaitOnce(string end)
+    {
+        SilentWaiter waiter = new();
+        Assert.False(_slot.TakeReadyOrArm(waiter));
+        switch (end)
+        {
+            case "withdrawn":
+                Assert.True(_slot.TryWithdraw(waiter));
+                break;
+            case "vacated":
+                Assert.Same(waiter, _slot.Unblock(ioReady: false));
+                _slot.Vacate("closing");
+                break;
+            default:
+                Assert.Same(waiter, _slot.Unblock(ioReady: end == "freed by readiness"));
+                _slot.FinishWait();
+                break;
+        }
+
+        return new WeakReference(waiter);
     }
 
     private void Park()

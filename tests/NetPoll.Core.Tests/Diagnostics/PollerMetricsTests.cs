@@ -161,6 +161,42 @@ public sealed class PollerMetricsTests : IDisposable
         await work;
     }
 
+    [Fact]
+    public async Task Code_that_goes_on_after_its_neighbours_is_named_by_its_own_operation()
+    {
+        await using ScriptedPoller world = new(static options => options.StallThreshold = TimeSpan.FromMilliseconds(20));
+        ScriptedSocket[] sockets = [.. Enumerable.Range(1, 3).Select(static _ => new ScriptedSocket())];
+        for (int index = 0; index < sockets.Length; index++)
+        {
+            sockets[index].SetRemoteEndPoint(new IPEndPoint(IPAddress.Loopback, 1_001 + index));
+        }
+
+        using ManualResetEventSlim release = new();
+
+        // The first is awaited elsewhere, so that the others do not lie one behind the other where the poller keeps them.
+        Task<int> first = world.Open(sockets[0]).ReadAsync(new byte[1]).AsTask();
+        Task second = ReadOnPoller(sockets[1], static () => { });
+        Task third = ReadOnPoller(sockets[2], () => HoldTheThread(release));
+        await world.Asleep();
+        Array.ForEach(sockets, static socket => socket.ThenReads(1));
+        world.Backend.Inject([.. sockets.Select(socket => new PollEvent(world.Backend.TokenOf(socket), PollEventFlags.Read))]);
+
+        await Eventually.True("the stall is reported", () => world.Log.Entries.Any(static entry =>
+            entry.Id == 7 && entry.Message.Contains("ReadOperation of 127.0.0.1:1003", StringComparison.Ordinal)));
+        release.Set();
+        await Task.WhenAll(first, second, third);
+
+        Task ReadOnPoller(ScriptedSocket socket, Action then)
+        {
+            NetFd fd = world.Open(socket);
+            return world.Poller.RunAsync(async () =>
+            {
+                await fd.ReadAsync(new byte[1]);
+                then();
+            });
+        }
+    }
+
     [Theory]
     [InlineData("an action")]
     [InlineData("code after an await")]
