@@ -7,10 +7,11 @@ namespace NetPoll.Core;
 /// <c>[AsyncMethodBuilder(typeof(PollerTaskMethodBuilder))]</c> on the method.
 /// </summary>
 /// <remarks>
-/// For the loop that serves a connection. Values of async-locals that the method sets are not there after its next await, and it costs less to wait:
-/// the runtime's own builder looks for the execution context in thread-local storage at each await, also where
-/// <see cref="PollerOptions.FlowExecutionContext"/> is off. In everything else it is as if it had been built by the runtime: where it goes on after
-/// an await is for what it awaits to say, which on a poller's thread is that thread. Its members are the compiler's to call.
+/// For the loop that serves a connection and uses no async-locals. Neither those of its caller nor its own are kept for it: after an await it finds
+/// what its thread happens to have, and what it sets there is left to whatever runs next on that thread. For that it costs less to wait: the runtime's
+/// own builder looks for the execution context in thread-local storage at each await, also where <see cref="PollerOptions.FlowExecutionContext"/> is
+/// off. In everything else it is as if it had been built by the runtime: where it goes on after an await is for what it awaits to say, which on a
+/// poller's thread is that thread. Its members are the compiler's to call.
 /// </remarks>
 public struct PollerTaskMethodBuilder
 {
