@@ -706,23 +706,43 @@ public sealed partial class Poller
     {
         do
         {
-            for (int left = ReadyPerBatch; left > 0 && _ready.TryTake(out IPollWaiter? waiter, out PollSignals signals); left--)
-            {
-                waiter.Resume(signals);
-            }
-
-            while (_ready.TryContinue(out IPollWaiter? waiter))
-            {
-                BeginShare();
-                waiter.Continue();
-            }
-
+            ResumeBatch();
+            ContinueBatch();
             if (!_runQueue.IsEmpty)
             {
                 RunQueued();
             }
         }
         while (!_ready.IsEmpty);
+    }
+
+    // Here and below the next one is looked up before the system call that this one makes, as in NetFd.ReadOnce: then the misses after the call do not
+    // begin with those of the list.
+    private void ResumeBatch()
+    {
+        int left = ReadyPerBatch;
+        bool isLeft = _ready.TryTake(out IPollWaiter? waiter, out PollSignals signals);
+        while (isLeft)
+        {
+            IPollWaiter? next = _ready.Peek(out PollSignals nextSignals);
+            waiter!.Resume(signals);
+            isLeft = --left > 0 && _ready.TryTake(out _, out _);
+            waiter = next;
+            signals = nextSignals;
+        }
+    }
+
+    private void ContinueBatch()
+    {
+        bool isLeft = _ready.TryContinue(out IPollWaiter? waiter);
+        while (isLeft)
+        {
+            IPollWaiter? next = _ready.PeekKept();
+            BeginShare();
+            waiter!.Continue();
+            isLeft = _ready.TryContinue(out _);
+            waiter = next;
+        }
     }
 
     private void RunQueued()

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Deadlines;
 
@@ -222,6 +223,7 @@ internal sealed partial class PollDescriptor
     /// <param name="waiter">What to park.</param>
     /// <param name="result">When it was not parked: Ready to try again at once, or what stands in the way.</param>
     /// <returns>True: parked, and perhaps resumed already: the caller may touch nothing that the waiter's run touches.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal bool TryPark(PollMode mode, IPollWaiter waiter, out PollResult result)
     {
         ref PollSlot slot = ref Slot(mode);

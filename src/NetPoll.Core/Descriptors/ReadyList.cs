@@ -69,6 +69,23 @@ internal sealed class ReadyList
         return true;
     }
 
+    /// <summary>Who <see cref="TryTake"/> gives out next; null when nobody is left.</summary>
+    internal IPollWaiter? Peek(out PollSignals signals)
+    {
+        if (_taken == _count)
+        {
+            signals = PollSignals.None;
+            return null;
+        }
+
+        ref Entry entry = ref _entries[_taken];
+        signals = entry.Signals;
+        return entry.Waiter;
+    }
+
+    /// <summary>Who <see cref="TryContinue"/> gives out next; null when nobody is left.</summary>
+    internal IPollWaiter? PeekKept() => _continued == _kept ? null : _entries[_continued].Waiter;
+
     /// <summary>Keeps the one that is being resumed, for <see cref="TryContinue"/>.</summary>
     /// <returns>False: this one is not being resumed now.</returns>
     internal bool TryKeep(IPollWaiter waiter)

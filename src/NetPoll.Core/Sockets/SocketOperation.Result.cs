@@ -163,9 +163,12 @@ internal abstract partial class SocketOperation
             return;
         }
 
-        // Not run here, even on the poller: the neighbours' attempts come first, as Poller.RunReady tells.
+        // Not run here, even on the poller: the neighbours' attempts come first, as Poller.RunBatches tells.
         _progress = Completed;
-        QueueContinuation();
+        if (!_resumesOnPoller || !Fd.Poller.TryContinueInBatch(this))
+        {
+            QueueContinuation();
+        }
     }
 
     private void QueueContinuation()
@@ -173,12 +176,8 @@ internal abstract partial class SocketOperation
         if (_resumesOnPoller)
         {
             // From its thread: both who completes and who registers are there.
-            if (!Fd.Poller.TryContinueInBatch(this))
-            {
-                _queuedFor = QueuedFor.Continuation;
-                Fd.Poller.PostFromHere(this);
-            }
-
+            _queuedFor = QueuedFor.Continuation;
+            Fd.Poller.PostFromHere(this);
             return;
         }
 

@@ -135,25 +135,41 @@ internal abstract partial class SocketOperation : IPollWaiter, IPollerWork, IThr
     /// <returns>True: done without waiting; the caller holds the lock. False: nothing of this object may be touched.</returns>
     protected bool BeginOrTry(bool isPostponed, out OperationOutcome outcome)
     {
-        if (!isPostponed)
+        outcome = default;
+        if (isPostponed)
         {
-            bool isDone = ParkOrTry(out outcome);
-            if (isDone)
-            {
-                Disarm();
-            }
-
-            return isDone;
+            QueueAttempt();
+            return false;
         }
 
-        outcome = default;
-        QueueAttempt();
-        return false;
+        // The way that nearly all go, in the code of the caller, where it needs no page of its own.
+        PollResult? refused = null;
+        if (!_canBeCancelled && !IsUncancelable && !Fd.Poller.IsToldLate)
+        {
+            if (Fd.Descriptor.TryPark(_mode, this, out PollResult result))
+            {
+                return false;
+            }
+
+            refused = result;
+        }
+
+        bool isDone = ParkOrTry(refused, out outcome);
+        if (isDone)
+        {
+            Disarm();
+        }
+
+        return isDone;
     }
 
+    private bool ParkOrTry(out OperationOutcome outcome) => ParkOrTry(refused: null, out outcome);
+
     /// <summary>Parks first, since the caller has just seen that it would block.</summary>
+    /// <param name="refused">What kept the caller from parking, if he has tried it.</param>
+    /// <param name="outcome">How it ended.</param>
     /// <returns>True: done without waiting, and the lock is still held. False: nothing of this object may be touched.</returns>
-    private bool ParkOrTry(out OperationOutcome outcome)
+    private bool ParkOrTry(PollResult? refused, out OperationOutcome outcome)
     {
         short version = Version;
         bool canBeCancelled = _canBeCancelled;
@@ -165,17 +181,19 @@ internal abstract partial class SocketOperation : IPollWaiter, IPollerWork, IThr
                 return true;
             }
 
-            if (AsksForReadiness)
+            if (refused is null && AsksForReadiness)
             {
                 Fd.Poller.Arm(Fd.Descriptor, _mode);
             }
 
-            if (TryPark(out PollResult result))
+            PollResult result = refused ?? PollResult.Ready;
+            if (refused is null && TryPark(out result))
             {
                 outcome = default;
                 return canBeCancelled && TryWithdrawCancelled(version, out outcome);
             }
 
+            refused = null;
             if (result != PollResult.Ready)
             {
                 outcome = OperationOutcome.From(result);
