@@ -726,9 +726,12 @@ public sealed partial class Poller
         {
             IPollWaiter? next = _ready.Peek(out PollSignals nextSignals);
             waiter!.Resume(signals);
-            isLeft = --left > 0 && _ready.TryTake(out _, out _);
-            waiter = next;
-            signals = nextSignals;
+            isLeft = --left > 0 && _ready.TryTake(out waiter, out signals);
+            if (next is not null)
+            {
+                waiter = next;
+                signals = nextSignals;
+            }
         }
     }
 
@@ -740,8 +743,8 @@ public sealed partial class Poller
             IPollWaiter? next = _ready.PeekKept();
             BeginShare();
             waiter!.Continue();
-            isLeft = _ready.TryContinue(out _);
-            waiter = next;
+            isLeft = _ready.TryContinue(out waiter);
+            waiter = next ?? waiter;
         }
     }
 

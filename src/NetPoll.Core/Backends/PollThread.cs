@@ -19,7 +19,7 @@ internal struct PollThread
     // Race     another thread that looks meanwhile, or that got the memory of this one's stack.
     // Order    none is needed: to another thread the old value and the new one say the same. Who got the memory began after this thread ended, so he
     //          sees that it left.
-    // Proof    PollerThreadTests.
+    // Proof    PollerCurrentTests.
 
     /// <summary>Whose thread the caller's is; null on every other.</summary>
     internal static Poller? Current => _poller;

@@ -110,9 +110,13 @@ internal abstract partial class SocketOperation
                 CaptureContext();
             }
 
-            if (Interlocked.CompareExchange(ref _progress, Registered, Pending) == Pending)
+            switch (Interlocked.CompareExchange(ref _progress, Registered, Pending))
             {
-                return;
+                case Pending:
+                    return;
+                case Registered:
+                    ThrowAwaitedTwice();
+                    break;
             }
         }
 
@@ -164,7 +168,7 @@ internal abstract partial class SocketOperation
         }
 
         // Not run here, even on the poller: the neighbours' attempts come first, as Poller.RunBatches tells.
-        _progress = Completed;
+        Volatile.Write(ref _progress, Completed);
         if (!_resumesOnPoller || !Fd.Poller.TryContinueInBatch(this))
         {
             QueueContinuation();
