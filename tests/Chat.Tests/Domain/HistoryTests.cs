@@ -107,6 +107,34 @@ public sealed class HistoryTests
         Assert.Equal((5UL, RefusalReason.Unavailable), (refused.RequestId, refused.Reason));
     }
 
+    /// <summary>The answer of the history may be there before the request that the room was made for.</summary>
+    [Fact]
+    public async Task A_room_whose_history_cannot_be_read_lets_nobody_in_however_soon_that_is_known()
+    {
+        // As many as one person may be in, for each.
+        const int Rooms = 30;
+        using var store = new FailingStore { Fails = true };
+        await using var chat = new TestChat(store: store);
+        List<TestPerson> people = await chat.Crowd(10);
+
+        foreach ((int number, TestPerson person) in people.Index())
+        {
+            for (int room = 1; room <= Rooms; room++)
+            {
+                string name = $"room{number}-{room}";
+                ulong request = (ulong)room;
+                person.Do(session => session.Join(request, name));
+            }
+        }
+
+        foreach (TestPerson person in people)
+        {
+            await Eventually.True("all answers", () => person.Log.Of<Refused>().Length + person.Log.Of<Joined>().Length == Rooms);
+            Assert.Empty(person.Log.Of<Joined>());
+            Assert.All(person.Log.Of<Refused>(), static refused => Assert.Equal(RefusalReason.Unavailable, refused.Reason));
+        }
+    }
+
     [Fact]
     public async Task A_repeated_message_gets_the_first_answer_and_is_told_to_nobody()
     {

@@ -32,6 +32,9 @@ internal sealed class RoomActor : IActor, IDisposable
     private readonly Queue<RoomRequest> _waiting = new();
     private Topic? _topic;
     private bool _isLoaded;
+
+    // Why the history cannot be read: then this room lets nobody in until it goes.
+    private string? _loadError;
     private bool _isTimerSet;
     private long _requestsTaken;
 
@@ -118,19 +121,27 @@ internal sealed class RoomActor : IActor, IDisposable
             return;
         }
 
-        // Nobody gets in, so the room goes again, and whoever comes next makes another attempt.
-        foreach (RoomRequest request in _waiting)
+        // Nobody gets in, so the room goes again, and whoever comes next makes another attempt. The first may come after this.
+        _loadError = loaded.Error;
+        while (_waiting.TryDequeue(out RoomRequest? request))
         {
-            _requestsTaken++;
-            Refuse(context, request, RefusalReason.Unavailable, $"the history of room '{_room}' cannot be read: {loaded.Error}");
+            RefuseUnloaded(context, request);
         }
+    }
 
-        _waiting.Clear();
+    private void RefuseUnloaded(IContext context, RoomRequest request)
+    {
+        _requestsTaken++;
+        Refuse(context, request, RefusalReason.Unavailable, $"the history of room '{_room}' cannot be read: {_loadError}");
     }
 
     private void Receive(IContext context, RoomRequest message)
     {
-        if (message is Say say && _storing.Count + _waiting.Count >= _options.MaxWaitingPerRoom)
+        if (_loadError is not null)
+        {
+            RefuseUnloaded(context, message);
+        }
+        else if (message is Say say && _storing.Count + _waiting.Count >= _options.MaxWaitingPerRoom)
         {
             _requestsTaken++;
             string text = $"room '{_room}' is busy: {_options.MaxWaitingPerRoom} requests wait for the disk, which is the limit; try again";
