@@ -5,8 +5,9 @@ namespace NetPoll.Core.Sockets;
 /// <summary>The operations of a descriptor that carries datagrams. Any thread. Go: <c>FD.ReadFrom</c>, <c>FD.WriteTo</c>.</summary>
 internal sealed class DatagramFd
 {
-    private DatagramReceiveOperation? _idleReceive;
-    private DatagramSendOperation? _idleSend;
+    // Kept as those of NetFd are.
+    private DatagramReceiveOperation? _receive;
+    private DatagramSendOperation? _send;
 
     internal DatagramFd(NetFd fd, IDatagramSocket socket)
     {
@@ -68,10 +69,6 @@ internal sealed class DatagramFd
         return result.IsSuccess ? IoResult.Bytes(1) : result;
     }
 
-    internal void Return(DatagramReceiveOperation operation) => Volatile.Write(ref _idleReceive, operation);
-
-    internal void Return(DatagramSendOperation operation) => Volatile.Write(ref _idleSend, operation);
-
     private Started<ReceivedDatagram> ReceiveLocked(Memory<byte> buffer, DatagramBatch? batch, CancellationToken cancellationToken)
     {
         bool isPostponed = Poller.IsShareSpent;
@@ -94,7 +91,7 @@ internal sealed class DatagramFd
             }
         }
 
-        DatagramReceiveOperation operation = Interlocked.Exchange(ref _idleReceive, null) ?? new DatagramReceiveOperation(this);
+        DatagramReceiveOperation operation = _receive is { } kept && kept.TryLend() ? kept : SocketOperation.Lend(ref _receive, new DatagramReceiveOperation(this));
         return operation.Begin(buffer, batch, isPostponed, cancellationToken);
     }
 
@@ -129,7 +126,7 @@ internal sealed class DatagramFd
             }
         }
 
-        DatagramSendOperation operation = Interlocked.Exchange(ref _idleSend, null) ?? new DatagramSendOperation(this);
+        DatagramSendOperation operation = _send is { } kept && kept.TryLend() ? kept : SocketOperation.Lend(ref _send, new DatagramSendOperation(this));
         return operation.Begin(payload, to, batch, start, isPostponed, cancellationToken);
     }
 

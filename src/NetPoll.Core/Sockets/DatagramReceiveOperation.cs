@@ -67,7 +67,7 @@ internal sealed class DatagramReceiveOperation : SocketOperation, IValueTaskSour
         _buffer = default;
         _batch = null;
         Exception? failure = outcome.IsSuccess ? null : ToException(outcome, "receive");
-        _datagrams.Return(this);
+        GiveBack();
         return failure;
     }
 }

@@ -64,7 +64,7 @@ internal sealed class DatagramSendOperation : SocketOperation, IValueTaskSource<
         _payload = default;
         _batch = null;
         Exception? failure = outcome.IsSuccess ? null : ToException(outcome, "send");
-        _datagrams.Return(this);
+        GiveBack();
         return failure;
     }
 }

@@ -67,7 +67,7 @@ internal sealed partial class NetFd
         OperationOutcome outcome = isPostponed ? default : AcceptFirst(out accepted);
         if (isPostponed || outcome.Io.WouldBlock)
         {
-            AcceptOperation operation = _accept is { } kept && kept.TryLend() ? kept : Lend(ref _accept, new AcceptOperation(this));
+            AcceptOperation operation = _accept is { } kept && kept.TryLend() ? kept : SocketOperation.Lend(ref _accept, new AcceptOperation(this));
             return operation.Begin(isPostponed, cancellationToken);
         }
 

@@ -155,7 +155,7 @@ internal sealed partial class NetFd
         OperationOutcome outcome = Poller.IsShareSpent ? OperationOutcome.From(IoResult.Unfinished) : WriteFirst(ref cursor);
         if (outcome.Io.WouldBlock || outcome.Io.IsUnfinished)
         {
-            VectoredWriteOperation operation = _vectoredWrite is { } kept && kept.TryLend() ? kept : Lend(ref _vectoredWrite, new VectoredWriteOperation(this));
+            VectoredWriteOperation operation = _vectoredWrite is { } kept && kept.TryLend() ? kept : SocketOperation.Lend(ref _vectoredWrite, new VectoredWriteOperation(this));
             await operation.Begin(cursor, outcome.Io.IsUnfinished, cancellationToken);
             return;
         }
@@ -179,14 +179,6 @@ internal sealed partial class NetFd
     internal ValueTask<OperationOutcome> RawAsync(PollMode mode, Func<int, bool> attempt, CancellationToken cancellationToken) =>
         RawAsync(mode, static (socket, attempt) => attempt(socket.Descriptor), attempt, cancellationToken);
 
-    private static T Lend<T>(ref T? kept, T made)
-        where T : SocketOperation
-    {
-        _ = made.TryLend();
-        kept ??= made;
-        return made;
-    }
-
     private ValueTask<int> ReadLocked(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         if (buffer.IsEmpty)
@@ -209,7 +201,7 @@ internal sealed partial class NetFd
             }
         }
 
-        ReadOperation operation = _read is { } kept && kept.TryLend() ? kept : Lend(ref _read, new ReadOperation(this));
+        ReadOperation operation = _read is { } kept && kept.TryLend() ? kept : SocketOperation.Lend(ref _read, new ReadOperation(this));
         return operation.Begin(buffer, isPostponed, cancellationToken);
     }
 
@@ -250,7 +242,7 @@ internal sealed partial class NetFd
         OperationOutcome outcome = poller.IsShareSpent ? OperationOutcome.From(IoResult.Unfinished) : WriteFirst(buffer, ref written);
         if (outcome.Io.WouldBlock || outcome.Io.IsUnfinished)
         {
-            WriteOperation operation = _write is { } kept && kept.TryLend() ? kept : Lend(ref _write, new WriteOperation(this));
+            WriteOperation operation = _write is { } kept && kept.TryLend() ? kept : SocketOperation.Lend(ref _write, new WriteOperation(this));
             return operation.Begin(buffer, written, outcome.Io.IsUnfinished, cancellationToken);
         }
 

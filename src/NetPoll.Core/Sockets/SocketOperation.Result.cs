@@ -62,6 +62,15 @@ internal abstract partial class SocketOperation
         return true;
     }
 
+    /// <summary>Begins the first use of a new object, which is kept for the next if none is yet. Under the direction's lock.</summary>
+    internal static T Lend<T>(ref T? kept, T made)
+        where T : SocketOperation
+    {
+        made._isLent = true;
+        kept ??= made;
+        return made;
+    }
+
     protected void GiveBack() => Volatile.Write(ref _isLent, false);
 
     protected ValueTaskSourceStatus StatusOf(short token)
