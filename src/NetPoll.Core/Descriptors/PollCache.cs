@@ -2,10 +2,10 @@ using NetPoll.Core.Deadlines;
 
 namespace NetPoll.Core.Descriptors;
 
-/// <summary>The slab of one poller's descriptors: allocated in chunks, recycled, never given back.</summary>
+/// <summary>The slab of one poller's descriptors: recycled, never given back.</summary>
 /// <remarks>
-/// Renting and returning come from any thread and take a lock; finding takes none. A chunk is published before any of its indices is,
-/// and none ever moves, so every index ever handed out can be looked up for ever. Go: <c>pollCache</c>.
+/// Renting and returning come from any thread and take a lock; finding takes none. The table grows by chunks, none of which ever moves, and a
+/// descriptor is in it before its index is handed out: so every index ever handed out can be looked up for ever. Go: <c>pollCache</c>.
 /// </remarks>
 internal sealed class PollCache
 {
@@ -42,12 +42,7 @@ internal sealed class PollCache
                 return null;
             }
 
-            if (_free is null)
-            {
-                Grow();
-            }
-
-            PollDescriptor descriptor = _free!;
+            PollDescriptor descriptor = _free ?? Create();
             _free = descriptor.NextFree;
             descriptor.NextFree = null;
             descriptor.IsRented = true;
@@ -98,20 +93,21 @@ internal sealed class PollCache
         }
     }
 
-    private void Grow()
+    // One by one, so that each lies beside the rest of what its first connection is made of: they are used together.
+    private PollDescriptor Create()
     {
-        PollDescriptor?[] chunk = new PollDescriptor?[ChunkSize];
-        for (int slot = ChunkSize - 1; slot >= 0; slot--)
+        int slot = _created & (ChunkSize - 1);
+        if (slot == 0)
         {
-            PollDescriptor descriptor = new(_created + slot, _wheel) { NextFree = _free };
-            chunk[slot] = descriptor;
-            _free = descriptor;
+            PollDescriptor?[][] chunks = new PollDescriptor?[_chunks.Length + 1][];
+            _chunks.CopyTo(chunks, 0);
+            chunks[^1] = new PollDescriptor?[ChunkSize];
+            Volatile.Write(ref _chunks, chunks);
         }
 
-        PollDescriptor?[][] chunks = new PollDescriptor?[_chunks.Length + 1][];
-        _chunks.CopyTo(chunks, 0);
-        chunks[^1] = chunk;
-        Volatile.Write(ref _chunks, chunks);
-        Volatile.Write(ref _created, _created + ChunkSize);
+        PollDescriptor descriptor = new(_created, _wheel);
+        Volatile.Write(ref _chunks[^1][slot], descriptor);
+        Volatile.Write(ref _created, _created + 1);
+        return descriptor;
     }
 }
