@@ -692,10 +692,20 @@ public sealed partial class Poller
                 RunBatches();
                 return;
             }
-            catch (Exception exception) when (IsSurvivable(exception))
+#pragma warning disable CA1031 // The poller goes on; what must end it is thrown again.
+            catch (Exception exception)
+#pragma warning restore CA1031
             {
                 // The list knows where it stopped.
-                Log.WorkFailed(_logger, exception, Name);
+                if (_ready.InHand?.TryFail(exception) != true)
+                {
+                    if (!IsSurvivable(exception))
+                    {
+                        throw;
+                    }
+
+                    Log.WorkFailed(_logger, exception, Name);
+                }
             }
         }
     }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using NetPoll.Actors.Pollers;
 using NetPoll.Core;
 using NetPoll.Core.Backends;
@@ -417,6 +418,7 @@ internal partial class Connection
         }
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void ReadSocket(ActorPoller home)
     {
         // Readiness that was taken wins over a deadline that has passed since; closing wins over both.
@@ -446,6 +448,8 @@ internal partial class Connection
                 }
             }
 
+            // Before the call, as in NetFd.ReadOnce: hang-ups are reported on this thread.
+            bool mayReadShort = _descriptor.MayReadShort;
             IoResult result = _transport.TryRead(target);
             if (result.Count == 0 && (!result.WouldBlock || IsBroken))
             {
@@ -460,7 +464,7 @@ internal partial class Connection
             }
 
             // A short read empties the socket, unless a FIN, an error or an urgent mark may stand behind the bytes.
-            bool isDrained = result.Count < target.Length && !_descriptor.MayReadShort && !IsBroken;
+            bool isDrained = result.Count < target.Length && !mayReadShort && !IsBroken;
             _hasUnread = !isDrained;
             _lastReceived = home.Poller.Now;
             Deliver(home, target[..result.Count]);

@@ -10,6 +10,10 @@ internal interface IPollWaiter
     /// <summary>From the poller's loop, when all of the batch were resumed: for one that was kept meanwhile, see <see cref="ReadyList.TryKeep"/>.</summary>
     void Continue() => throw new PollerInvariantException($"{this} was kept by somebody else.");
 
+    /// <summary>From the poller's loop, when the waiter that ran there threw.</summary>
+    /// <returns>True: it was meant for who waits, and is told there.</returns>
+    bool TryFail(Exception exception) => false;
+
     /// <summary>From anywhere, with a lock of the caller's perhaps not far: notes the signals, queues itself, runs nothing.</summary>
     void Schedule(PollSignals signals);
 }

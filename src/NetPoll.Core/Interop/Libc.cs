@@ -148,8 +148,11 @@ internal static unsafe partial class Libc
 
     /// <summary>recv(2) on a non-blocking socket.</summary>
     /// <returns>Bytes received, 0 at the end of the stream, or the negative errno.</returns>
-    /// <remarks>Not inlined where there is a <c>try</c>: the compiler would not make the call itself there.</remarks>
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    /// <remarks>
+    /// A part of its caller, so that the call returns there: after a system call a processor has forgotten where else to return, and each further
+    /// return waits. Of a caller that is no part of a method with a <c>try</c>: there the compiler makes a stub of the call.
+    /// </remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static int Receive(int descriptor, Span<byte> buffer)
     {
         fixed (byte* start = buffer)
@@ -174,7 +177,7 @@ internal static unsafe partial class Libc
     /// <summary>send(2) with MSG_NOSIGNAL on a non-blocking socket: a closed peer is EPIPE, never a signal.</summary>
     /// <returns>Bytes taken by the kernel, or the negative errno.</returns>
     /// <inheritdoc cref="Receive" path="/remarks"/>
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static int Send(int descriptor, ReadOnlySpan<byte> buffer)
     {
         fixed (byte* start = buffer)

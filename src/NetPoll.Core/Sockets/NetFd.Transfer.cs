@@ -1,5 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using NetPoll.Core.Backends;
-using NetPoll.Core.Descriptors;
 
 namespace NetPoll.Core.Sockets;
 
@@ -35,7 +36,7 @@ internal sealed partial class NetFd
         {
             PollResult prepared = buffer.IsEmpty ? PollResult.Ready : Descriptor.Prepare(PollMode.Read);
             return prepared != PollResult.Ready ? OperationOutcome.From(prepared)
-                : OperationOutcome.From(buffer.IsEmpty ? IoResult.Success : ReadOnce(buffer));
+                : OperationOutcome.From(buffer.IsEmpty ? IoResult.Success : ReadApart(buffer));
         }
         finally
         {
@@ -62,7 +63,7 @@ internal sealed partial class NetFd
             PollResult prepared = Descriptor.Prepare(PollMode.Write);
             return prepared != PollResult.Ready
                 ? OperationOutcome.From(prepared)
-                : OperationOutcome.From(_socket.Write(buffer));
+                : OperationOutcome.From(WriteApart(buffer));
         }
         finally
         {
@@ -73,13 +74,20 @@ internal sealed partial class NetFd
     /// <summary>One read, under the read lock.</summary>
     internal IoResult ReadOnce(Span<byte> buffer)
     {
-        // Looked up before: where a system call empties the translation buffers, what is looked up after it is waited for.
-        PollDescriptor descriptor = Descriptor;
+        // Asked before the call and not after it: where a system call empties the translation buffers, the answer would be waited for. A hang-up that is
+        // reported in between marks the slot too, so the next read does not park. For that the slot's preparation must be seen before this look;
+        // on the poller's thread, where hang-ups are reported, it always is.
+        if (!Poller.IsCurrent)
+        {
+            Interlocked.MemoryBarrier();
+        }
+
+        bool mayReadShort = Descriptor.MayReadShort;
         IoResult result = _socket.Read(buffer);
 
         // A short read is the end only while no hang-up was reported, or the FIN that came with these bytes would be lost, and no urgent
         // mark, at which the system stops though more is there.
-        _isDrained = result.WouldBlock || (result.Count > 0 && result.Count < buffer.Length && !descriptor.MayReadShort);
+        _isDrained = result.WouldBlock || (result.Count > 0 && result.Count < buffer.Length && !mayReadShort);
         return result;
     }
 
@@ -88,10 +96,13 @@ internal sealed partial class NetFd
     /// Success when all is taken; WouldBlock or Unfinished to come back; else the error, with <paramref name="written"/> telling how far it got.
     /// </returns>
     /// <exception cref="WriteFailedException">The system contradicts itself: it took more than it was offered, or nothing without an error.</exception>
-    internal IoResult WriteAll(ReadOnlySpan<byte> buffer, ref int written)
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    internal IoResult WriteAll(ReadOnlySpan<byte> buffer, ref int written) => WriteAll(buffer, ref written, inThisTurn: 0);
+
+    private IoResult WriteAll(ReadOnlySpan<byte> buffer, ref int written, int inThisTurn)
     {
         // A peer that reads as fast as we write would hold the poller's thread until the last byte.
-        long limit = buffer.Length > Poller.BytesPerShare && Poller.IsCurrent ? written + (long)Poller.BytesPerShare : long.MaxValue;
+        long limit = buffer.Length > Poller.BytesPerShare && Poller.IsCurrent ? written - inThisTurn + (long)Poller.BytesPerShare : long.MaxValue;
         do
         {
             if (written >= limit)
@@ -105,21 +116,26 @@ internal sealed partial class NetFd
                 return result;
             }
 
-            if (result.Count > buffer.Length - written)
-            {
-                throw WriteFailedException.TookTooMuch(result.Count, buffer.Length - written, written);
-            }
-
-            if (result.Count == 0 && buffer.Length > 0)
-            {
-                throw WriteFailedException.TookNothing(written);
-            }
-
-            written += result.Count;
+            Take(result, buffer.Length, ref written);
         }
         while (written < buffer.Length);
 
         return IoResult.Success;
+    }
+
+    private static void Take(IoResult result, int length, ref int written)
+    {
+        if (result.Count > length - written)
+        {
+            throw WriteFailedException.TookTooMuch(result.Count, length - written, written);
+        }
+
+        if (result.Count == 0 && length > 0)
+        {
+            throw WriteFailedException.TookNothing(written);
+        }
+
+        written += result.Count;
     }
 
     /// <summary>As the other form, for several buffers.</summary>
@@ -205,17 +221,26 @@ internal sealed partial class NetFd
         return operation.Begin(buffer, isPostponed, cancellationToken);
     }
 
+    // The first attempts of reads and writes have no handler for exceptions, so that the system call is a part of their code: Libc.Receive tells why. A
+    // socket tells errors by its result, and an array's bytes are there; only somebody's own memory may throw, and has a way of its own.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private OperationOutcome ReadFirst(Memory<byte> buffer)
     {
-        PollResult prepared = Descriptor.Prepare(PollMode.Read);
-        if (prepared != PollResult.Ready)
+        if (!MemoryMarshal.TryGetArray(buffer, out ArraySegment<byte> bytes))
         {
-            return OperationOutcome.From(prepared);
+            return ReadFirstOfMemory(buffer);
         }
 
+        PollResult prepared = Descriptor.Prepare(PollMode.Read);
+        return prepared == PollResult.Ready ? OperationOutcome.From(ReadOnce(bytes)) : OperationOutcome.From(prepared);
+    }
+
+    private OperationOutcome ReadFirstOfMemory(Memory<byte> buffer)
+    {
         try
         {
-            return OperationOutcome.From(ReadOnce(buffer.Span));
+            PollResult prepared = Descriptor.Prepare(PollMode.Read);
+            return prepared == PollResult.Ready ? OperationOutcome.From(ReadApart(buffer.Span)) : OperationOutcome.From(prepared);
         }
 #pragma warning disable CA1031 // The exception is the caller's, who gets it with the result, after the lock was left.
         catch (Exception exception)
@@ -224,6 +249,12 @@ internal sealed partial class NetFd
             return OperationOutcome.From(exception);
         }
     }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private IoResult ReadApart(Span<byte> buffer) => ReadOnce(buffer);
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private IoResult WriteApart(ReadOnlySpan<byte> buffer) => _socket.Write(buffer);
 
     private async ValueTask<int> ReadWhenLocked(Memory<byte> buffer, CancellationToken cancellationToken)
     {
@@ -237,9 +268,16 @@ internal sealed partial class NetFd
 
     private ValueTask WriteLocked(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
-        int written = 0;
         Poller poller = Poller;
-        OperationOutcome outcome = poller.IsShareSpent ? OperationOutcome.From(IoResult.Unfinished) : WriteFirst(buffer, ref written);
+        int written = 0;
+        OperationOutcome outcome = OperationOutcome.From(IoResult.Unfinished);
+        if (!poller.IsShareSpent)
+        {
+            IoResult first = WriteFirst(buffer);
+            written = first.Count;
+            outcome = written == buffer.Length && first.IsSuccess ? OperationOutcome.From(first) : WriteOn(buffer, first, out written);
+        }
+
         if (outcome.Io.WouldBlock || outcome.Io.IsUnfinished)
         {
             WriteOperation operation = _write is { } kept && kept.TryLend() ? kept : SocketOperation.Lend(ref _write, new WriteOperation(this));
@@ -251,17 +289,32 @@ internal sealed partial class NetFd
         return outcome.IsSuccess ? ValueTask.CompletedTask : ValueTask.FromException(ToException(outcome, "write", written));
     }
 
-    private OperationOutcome WriteFirst(ReadOnlyMemory<byte> buffer, ref int written)
-    {
-        PollResult prepared = Descriptor.Prepare(PollMode.Write);
-        if (prepared != PollResult.Ready)
-        {
-            return OperationOutcome.From(prepared);
-        }
+    // As ReadFirst. Most writes are over with it. Unfinished: not begun.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private IoResult WriteFirst(ReadOnlyMemory<byte> buffer) =>
+        MemoryMarshal.TryGetArray(buffer, out ArraySegment<byte> bytes) && Descriptor.Prepare(PollMode.Write) == PollResult.Ready
+            ? _socket.Write(bytes)
+            : IoResult.Unfinished;
 
+    // What the first attempt leaves: the rest, an error, what stands in the way.
+    private OperationOutcome WriteOn(ReadOnlyMemory<byte> buffer, IoResult first, out int written)
+    {
+        written = 0;
         try
         {
-            return OperationOutcome.From(WriteAll(buffer.Span, ref written));
+            if (first.IsUnfinished)
+            {
+                PollResult prepared = Descriptor.Prepare(PollMode.Write);
+                return prepared == PollResult.Ready ? OperationOutcome.From(WriteAll(buffer.Span, ref written)) : OperationOutcome.From(prepared);
+            }
+
+            if (first.IsSuccess)
+            {
+                Take(first, buffer.Length, ref written);
+                first = WriteAll(buffer.Span, ref written, inThisTurn: written);
+            }
+
+            return OperationOutcome.From(first);
         }
 #pragma warning disable CA1031 // As for reads.
         catch (Exception exception)

@@ -220,6 +220,13 @@ internal abstract partial class SocketOperation
         object? state = _continuationState;
         if (_executionContext is null)
         {
+            if (ReferenceEquals(continuation, AwaiterContinuation.InvokeAction))
+            {
+                // What it would do, without going to see it.
+                ((Action)state!)();
+                return;
+            }
+
             continuation(state);
             return;
         }

@@ -16,6 +16,7 @@ internal abstract partial class SocketOperation : IPollWaiter, IPollerWork, IThr
 {
     private readonly PollMode _mode;
     private QueuedFor _queuedFor;
+    private bool _isAttempting;
 
     private CancellationToken _token;
     private CancellationTokenRegistration _cancellation;
@@ -53,18 +54,34 @@ internal abstract partial class SocketOperation : IPollWaiter, IPollerWork, IThr
     {
         if (Fd.Descriptor.FinishWait(_mode))
         {
-            OperationOutcome outcome = Attempt();
-            if (outcome.Io.WouldBlock)
+            // As Attempt does, but without a handler of its own, which would need code, and a page for it, of its own: the poller has one.
+            _isAttempting = true;
+            IoResult result = Try();
+            _isAttempting = false;
+            if (result.WouldBlock)
             {
                 Fd.Poller.CountSpuriousWakeup();
             }
 
-            GoOn(outcome);
+            GoOn(OperationOutcome.From(result));
         }
         else if (ParkOrTry(out OperationOutcome outcome))
         {
             Complete(outcome);
         }
+    }
+
+    /// <inheritdoc/>
+    public bool TryFail(Exception exception)
+    {
+        if (!_isAttempting)
+        {
+            return false;
+        }
+
+        _isAttempting = false;
+        Complete(OperationOutcome.From(exception));
+        return true;
     }
 
     /// <inheritdoc/>
@@ -84,8 +101,21 @@ internal abstract partial class SocketOperation : IPollWaiter, IPollerWork, IThr
                 AttemptAnew();
                 break;
             default:
-                Resume(PollSignals.None);
+                ResumeFromQueue();
                 break;
+        }
+    }
+
+    // The loop over the queue knows nothing of waiters.
+    private void ResumeFromQueue()
+    {
+        try
+        {
+            Resume(PollSignals.None);
+        }
+        catch (Exception exception) when (_isAttempting)
+        {
+            TryFail(exception);
         }
     }
 

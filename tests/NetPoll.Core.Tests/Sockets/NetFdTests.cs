@@ -66,6 +66,24 @@ public sealed class NetFdTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_hang_up_that_is_reported_while_a_short_read_runs_is_not_lost()
+    {
+        // The bytes are taken, the end comes and is told of, and only then does the read return.
+        _socket.ThenReads(buffer =>
+        {
+            _world.Backend.Inject(_socket, ReadEdge | PollEventFlags.ReadHangup);
+            Assert.True(SpinWait.SpinUntil(() => _fd.Descriptor.MayReadShort, TimeSpan.FromSeconds(30)));
+            buffer[0] = 1;
+            return IoResult.Bytes(1);
+        });
+        _socket.DefaultRead = static _ => IoResult.Bytes(0);
+
+        Assert.Equal(1, await _fd.ReadAsync(new byte[8]));
+
+        Assert.Equal(0, await _fd.ReadAsync(new byte[8]).AsTask().WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
     public async Task A_short_read_after_a_hang_up_does_not_count_as_the_end()
     {
         Task<int> read = _fd.ReadAsync(new byte[8]).AsTask();
@@ -388,6 +406,45 @@ public sealed class NetFdTests : IAsyncDisposable
 
         await Assert.ThrowsAsync<ObjectDisposedException>(async () => await _fd.WriteAsync(memory.Memory));
         await AssertUnlocked();
+    }
+
+    [Fact]
+    public async Task Memory_that_its_owner_took_away_ends_also_an_operation_that_goes_on_from_the_queue()
+    {
+        VanishingMemory memory = new();
+        Task<int> read = _fd.ReadAsync(memory.Memory).AsTask();
+        await _world.Asleep();
+        memory.IsGone = true;
+        using ManualResetEventSlim isHeld = new();
+        using ManualResetEventSlim release = new();
+        _world.Poller.Post(() =>
+        {
+            isHeld.Set();
+            release.Wait();
+        });
+        isHeld.Wait(TestContext.Current.CancellationToken);
+
+        // The deadline frees it, into the queue; before its turn there, bytes come.
+        _fd.SetDeadline(PollMode.Read, Deadline.Past);
+        _world.Backend.Inject(_socket, ReadEdge);
+        release.Set();
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => read.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+        await AssertUnlocked();
+    }
+
+    [Fact]
+    public async Task Memory_of_its_owner_is_written_and_read_like_an_array()
+    {
+        VanishingMemory memory = new();
+        memory.Memory.Span[0] = 7;
+        _socket.ThenTakes(3).ThenReads(9);
+
+        await _fd.WriteAsync(memory.Memory);
+        Assert.Equal(1, await _fd.ReadAsync(memory.Memory));
+
+        Assert.Equal([7, 0, 0, 0, 0, 0, 0, 0], _socket.Written);
+        Assert.Equal(9, memory.Memory.Span[0]);
     }
 
     [Fact]
