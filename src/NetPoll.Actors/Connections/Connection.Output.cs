@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using NetPoll.Actors.Pollers;
 using NetPoll.Core;
 using NetPoll.Core.Backends;
@@ -232,8 +231,6 @@ internal partial class Connection
         }
     }
 
-    // On its own, and so is ReadSocket: the system call becomes a part of it, which it could not in a turn, where there is a handler for exceptions.
-    [MethodImpl(MethodImplOptions.NoInlining)]
     private void WriteOrQueue(ActorPoller home, ReadOnlySpan<byte> bytes)
     {
         if (_output is null && _cold is not ({ Pending: not null } or { Broken: not null } or { Outbound: not null }))

@@ -418,6 +418,7 @@ internal partial class Connection
         }
     }
 
+    // On its own: the system call becomes a part of it, which it could not in a turn, where there is a handler for exceptions.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void ReadSocket(ActorPoller home)
     {

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Runtime.CompilerServices;
 using NetPoll.Core.Backends;
 
 namespace NetPoll.Actors.Connections;
@@ -124,7 +123,6 @@ internal class OutputQueue
     }
 
     /// <summary>Offers the first segments to the transport, with one call.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)] // As Connection.WriteOrQueue.
     internal IoResult WriteOnce(IConnectionTransport transport)
     {
         IoResult result;
@@ -160,7 +158,6 @@ internal class OutputQueue
     }
 
     /// <summary>Offers no more than so many bytes of the first segment to the transport; what a limit allows is not much as a rule.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
     internal IoResult WriteOnce(IConnectionTransport transport, long most)
     {
         ReadOnlySpan<byte> bytes = _segments[_first].Memory.Span[_sentOfFirst..];

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.CompilerServices;
 
 namespace NetPoll.Core.Backends;
 
@@ -89,7 +90,10 @@ internal abstract class PollableSocket : IConnectionTransport
     /// <inheritdoc/>
     IoResult IConnectionTransport.TryRead(Span<byte> buffer) => Read(buffer);
 
+    // Not a part of its callers, who for their part belong to a loop with a handler for exceptions: Libc.Receive tells why.
+
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     IoResult IConnectionTransport.TryWrite(ReadOnlySpan<byte> buffer) => Write(buffer);
 
     /// <inheritdoc/>
