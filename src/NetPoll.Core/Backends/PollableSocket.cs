@@ -6,8 +6,8 @@ namespace NetPoll.Core.Backends;
 /// <summary>The operations on one socket, none of which blocks: the second half of a backend.</summary>
 /// <remarks>
 /// An object and not a number, because only one of its kinds has a number: the portable one wraps a .NET socket, and a scripted or
-/// simulated one can return a short count or any error. An error is a result and never an exception. Operations are called by one owner per direction; <see cref="Close"/> once, by
-/// the last user.
+/// simulated one can return a short count or any error. An error is a result and never an exception. Operations are called by one owner
+/// per direction; <see cref="Close"/> once, by the last user.
 /// </remarks>
 internal abstract class PollableSocket : IConnectionTransport
 {

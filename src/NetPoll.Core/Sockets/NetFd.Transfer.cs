@@ -74,9 +74,10 @@ internal sealed partial class NetFd
     /// <summary>One read, under the read lock.</summary>
     internal IoResult ReadOnce(Span<byte> buffer)
     {
-        // Asked before the call and not after it: where a system call empties the translation buffers, the answer would be waited for. A hang-up that is
-        // reported in between marks the slot too, so the next read does not park. For that the slot's preparation must be seen before this look;
-        // on the poller's thread, where hang-ups are reported, it always is.
+        // Asked before the call and not after it: where a system call empties the translation buffers, the answer would be waited for. A
+        // hang-up that is reported in between marks the slot too, so the next read does not park. For that the slot's preparation must be
+        // seen before this look; on the poller's thread, where hang-ups are reported, it always is.
+        // Proof: NetFdTests, A_hang_up_that_is_reported_while_a_short_read_runs_is_not_lost.
         if (!Poller.IsCurrent)
         {
             Interlocked.MemoryBarrier();
@@ -102,7 +103,8 @@ internal sealed partial class NetFd
     private IoResult WriteAll(ReadOnlySpan<byte> buffer, ref int written, int inThisTurn)
     {
         // A peer that reads as fast as we write would hold the poller's thread until the last byte.
-        long limit = buffer.Length > Poller.BytesPerShare && Poller.IsCurrent ? written - inThisTurn + (long)Poller.BytesPerShare : long.MaxValue;
+        bool isShared = buffer.Length > Poller.BytesPerShare && Poller.IsCurrent;
+        long limit = isShared ? written - inThisTurn + (long)Poller.BytesPerShare : long.MaxValue;
         do
         {
             if (written >= limit)
@@ -221,8 +223,9 @@ internal sealed partial class NetFd
         return operation.Begin(buffer, isPostponed, cancellationToken);
     }
 
-    // The first attempts of reads and writes have no handler for exceptions, so that the system call is a part of their code: Libc.Receive tells why. A
-    // socket tells errors by its result, and an array's bytes are there; only somebody's own memory may throw, and has a way of its own.
+    // The first attempts of reads and writes have no handler for exceptions, so that the system call is a part of their code: Libc.Receive
+    // tells why. A socket tells errors by its result, and an array's bytes are there; only somebody's own memory may throw, and has a way of
+    // its own.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private OperationOutcome ReadFirst(Memory<byte> buffer)
     {
