@@ -83,17 +83,23 @@ internal sealed class DescriptorDeadlines(PollDescriptor descriptor, TimingWheel
     }
 
     /// <summary>The turn has ended: its times become moments. The poller's thread.</summary>
+    /// <remarks>
+    /// A change as any other, with a number of its own: the node may have been armed in the turn, for the other direction and later than the
+    /// moment will be, and may come up before it was armed anew.
+    /// </remarks>
     internal void EndTurn(long now)
     {
         _isListedForTurnEnd = false;
         if ((_fromTurnEnd & PollMode.Read) != 0)
         {
             _read = Deadline.End(now, _read);
+            _readSequence++;
         }
 
         if ((_fromTurnEnd & PollMode.Write) != 0)
         {
             _write = Deadline.End(now, _write);
+            _writeSequence++;
         }
 
         _fromTurnEnd = default;

@@ -584,6 +584,27 @@ public sealed class PollDescriptorDeadlineTests
     }
 
     [Fact]
+    public void A_moment_from_the_turn_s_end_fires_though_it_passes_before_the_wheel_has_heard_of_it()
+    {
+        // The node is armed in the turn, for the writer alone.
+        _model.SetTime(PollMode.Read, 1);
+        _model.SetDeadline(PollMode.Write, 50);
+        Reader.Wait();
+
+        // Somebody else's news for the wheel is on its way to the poller, and so long in the queue that all of it passes.
+        Assert.True(Descriptor.SetDeadline(PollMode.Write, _model.Now + (49 * DescriptorModel.Millisecond)).MustSyncWheel);
+        _model.EndTurn();
+        _model.Advance(60);
+        _model.Advance(1);
+
+        Assert.Equal(1, Reader.Freed);
+        Assert.True(Descriptor.Info.IsReadExpired);
+        Assert.True(Descriptor.Info.IsWriteExpired);
+        Descriptor.SyncWheel();
+        Assert.Equal(0, _model.Wheel.Count);
+    }
+
+    [Fact]
     public void Whatever_is_set_in_turns_and_between_them_fires_in_its_time_and_never_before()
     {
         Random random = new(Seed.Next());
