@@ -71,6 +71,9 @@ internal sealed partial class NetFd
         }
     }
 
+    /// <summary>The next read asks the system before it waits. Under the read lock.</summary>
+    internal void ForgetDrained() => _isDrained = false;
+
     /// <summary>One read, under the read lock.</summary>
     internal IoResult ReadOnce(Span<byte> buffer)
     {

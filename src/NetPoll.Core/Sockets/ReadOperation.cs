@@ -49,5 +49,10 @@ internal sealed class ReadOperation : SocketOperation, IValueTaskSource<int>
     void IValueTaskSource<int>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         Register(continuation, state, token, flags);
 
-    protected override IoResult Try() => Fd.ReadOnce(_buffer.Span);
+    protected override IoResult Try()
+    {
+        // The readiness is taken, and somebody's own memory may throw: then the next read must ask the system.
+        Fd.ForgetDrained();
+        return Fd.ReadOnce(_buffer.Span);
+    }
 }

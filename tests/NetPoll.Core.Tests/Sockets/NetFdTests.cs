@@ -1,4 +1,3 @@
-using System.Buffers;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Interop;
 using NetPoll.Core.Sockets;
@@ -409,6 +408,23 @@ public sealed class NetFdTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_read_after_one_whose_memory_was_taken_away_finds_the_bytes_that_had_come()
+    {
+        VanishingMemory memory = new();
+        Task<int> read = _fd.ReadAsync(memory.Memory).AsTask();
+        await _world.Asleep();
+        memory.IsGone = true;
+        _socket.ThenReads(5);
+        _world.Backend.Inject(_socket, ReadEdge);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => read.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+
+        // Their edge is used up, and no other comes.
+        Task<int> next = _fd.ReadAsync(new byte[8]).AsTask();
+
+        Assert.Equal(1, await next.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
     public async Task Memory_that_its_owner_took_away_ends_also_an_operation_that_goes_on_from_the_queue()
     {
         VanishingMemory memory = new();
@@ -663,24 +679,5 @@ public sealed class NetFdTests : IAsyncDisposable
         Assert.Equal(1, _fd.TryWrite(new byte[1]).Io.Count);
         await _fd.CloseAsync().WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         Assert.Equal(1, _socket.CloseCalls);
-    }
-
-    private sealed class VanishingMemory : MemoryManager<byte>
-    {
-        private readonly byte[] _bytes = new byte[8];
-
-        internal bool IsGone { get; set; }
-
-        public override Span<byte> GetSpan()
-        {
-            ObjectDisposedException.ThrowIf(IsGone, this);
-            return _bytes;
-        }
-
-        public override MemoryHandle Pin(int elementIndex = 0) => throw new NotSupportedException();
-
-        public override void Unpin() => throw new NotSupportedException();
-
-        protected override void Dispose(bool disposing) => IsGone = true;
     }
 }
