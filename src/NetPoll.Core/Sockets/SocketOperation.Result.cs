@@ -71,7 +71,12 @@ internal abstract partial class SocketOperation
         return made;
     }
 
-    protected void GiveBack() => Volatile.Write(ref _isLent, false);
+    protected void GiveBack()
+    {
+        // Kept until here for the exception; from here on it would only keep its source alive.
+        _token = default;
+        Volatile.Write(ref _isLent, false);
+    }
 
     protected ValueTaskSourceStatus StatusOf(short token)
     {

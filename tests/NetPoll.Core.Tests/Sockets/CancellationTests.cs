@@ -45,6 +45,24 @@ public sealed class CancellationTests
     }
 
     [Fact]
+    public async Task A_wait_that_is_over_does_not_keep_its_token_s_source_alive()
+    {
+        await using ScriptedPoller world = new();
+        ScriptedSocket socket = new();
+        NetFd fd = world.Open(socket);
+
+        WeakReference source = await ReadByTokenAsync(world, socket, fd);
+
+        await Eventually.True("the source is collected", () =>
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            return !source.IsAlive;
+        });
+        GC.KeepAlive(fd);
+    }
+
+    [Fact]
     public async Task NP022_A_cancelled_token_is_refused_before_the_socket_is_asked()
     {
         await using Loopback pair = await Loopback.ConnectAsync();
@@ -416,6 +434,17 @@ public sealed class CancellationTests
                     failure.ToString());
             }
         }
+    }
+
+    private static async Task<WeakReference> ReadByTokenAsync(ScriptedPoller world, ScriptedSocket socket, NetFd fd)
+    {
+        CancellationTokenSource source = new();
+        Task<int> read = fd.ReadAsync(new byte[1], source.Token).AsTask();
+        await world.Asleep();
+        socket.ThenReads(1);
+        world.Backend.Inject(socket, Edge);
+        Assert.Equal(1, await read.WaitAsync(Limit, Cancellation));
+        return new WeakReference(source);
     }
 
     private static async Task<OperationCanceledException> AssertCancelled(Task task) =>
