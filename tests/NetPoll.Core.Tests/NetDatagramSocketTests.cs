@@ -45,6 +45,49 @@ public sealed class NetDatagramSocketTests : IAsyncDisposable
         Assert.False(question.IsTruncated);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Memory_that_its_owner_took_away_ends_the_operation_and_the_next_one_goes_on(bool isConnected)
+    {
+        await using NetDatagramSocket peer = NetDatagramSocket.Bind(AnyPort, _group);
+        NetDatagramSocket socket = isConnected
+            ? NetDatagramSocket.Connect(peer.LocalEndPoint, AnyPort, _group)
+            : NetDatagramSocket.Bind(AnyPort, _group);
+        DatagramAddress to = new(peer.LocalEndPoint);
+        VanishingMemory memory = new();
+        Memory<byte> gone = memory.Memory;
+        memory.IsGone = true;
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(async () => await socket.ReceiveAsync(gone));
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => SendAsync(gone));
+
+        byte[] buffer = new byte[8];
+        await SendAsync("1"u8.ToArray()).WaitAsync(Limit, Cancellation);
+        ReceivedDatagram question = await ReceiveAsync(peer, buffer);
+        await peer.SendAsync("2"u8.ToArray(), question.From);
+        Assert.Equal(1, (await ReceiveAsync(socket, buffer)).Count);
+        await socket.CloseAsync().WaitAsync(Limit, Cancellation);
+
+        Task SendAsync(ReadOnlyMemory<byte> payload) => isConnected ? socket.SendAsync(payload).AsTask() : socket.SendAsync(payload, to).AsTask();
+    }
+
+    [Theory]
+    [InlineData("239.1.2.3")]
+    [InlineData("ff02::1:2")]
+    public async Task A_group_on_an_interface_that_there_is_not_is_refused_and_the_socket_closes_as_ever(string group)
+    {
+        IPAddress address = IPAddress.Parse(group);
+        Assert.SkipUnless(Socket.OSSupportsIPv6 || address.AddressFamily == AddressFamily.InterNetwork, "This system has no IPv6.");
+        IPAddress any = address.AddressFamily == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any;
+        NetDatagramSocket socket = NetDatagramSocket.Bind(new IPEndPoint(any, 0), _group);
+
+        Assert.Throws<IOException>(() => socket.JoinGroup(address, interfaceIndex: 0xFF_FFFF));
+        Assert.Throws<IOException>(() => socket.JoinGroup(address, interfaceIndex: int.MaxValue));
+
+        await socket.CloseAsync().WaitAsync(Limit, Cancellation);
+    }
+
     [Fact]
     public async Task A_connected_socket_hears_its_peer_alone()
     {

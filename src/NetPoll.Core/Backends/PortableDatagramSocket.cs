@@ -197,6 +197,12 @@ internal sealed class PortableDatagramSocket : PortableHandle, IDatagramSocket
 
     public IoResult ChangeMembership(IPAddress group, int interfaceIndex, bool join)
     {
+        if (interfaceIndex > 0xFF_FFFF)
+        {
+            // More than the option of IPv4 can name, which would be told by another exception than that there is no such interface.
+            return PortableErrors.ToResult(SocketError.AddressNotAvailable);
+        }
+
         SocketOptionName change = join ? SocketOptionName.AddMembership : SocketOptionName.DropMembership;
         return Try(() =>
         {

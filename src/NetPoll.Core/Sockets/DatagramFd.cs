@@ -74,13 +74,7 @@ internal sealed class DatagramFd
         bool isPostponed = Poller.IsShareSpent;
         if (!isPostponed)
         {
-            ReceivedDatagram datagram = default;
-            OperationOutcome outcome = OperationOutcome.From(Fd.Descriptor.Prepare(PollMode.Read));
-            if (outcome.IsSuccess)
-            {
-                outcome = OperationOutcome.From(ReceiveOnce(buffer, batch, out datagram));
-            }
-
+            OperationOutcome outcome = ReceiveFirst(buffer, batch, out ReceivedDatagram datagram);
             if (!outcome.Io.WouldBlock)
             {
                 Poller.Spend(outcome.Io.Count);
@@ -93,6 +87,24 @@ internal sealed class DatagramFd
 
         DatagramReceiveOperation operation = _receive is { } kept && kept.TryLend() ? kept : SocketOperation.Lend(ref _receive, new DatagramReceiveOperation(this));
         return operation.Begin(buffer, batch, isPostponed, cancellationToken);
+    }
+
+    private OperationOutcome ReceiveFirst(Memory<byte> buffer, DatagramBatch? batch, out ReceivedDatagram datagram)
+    {
+        datagram = default;
+        try
+        {
+            PollResult prepared = Fd.Descriptor.Prepare(PollMode.Read);
+            return prepared == PollResult.Ready
+                ? OperationOutcome.From(ReceiveOnce(buffer, batch, out datagram))
+                : OperationOutcome.From(prepared);
+        }
+#pragma warning disable CA1031 // Somebody's own memory may throw: the exception is the caller's, who gets it after the lock was left.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return OperationOutcome.From(exception);
+        }
     }
 
     private async ValueTask<ReceivedDatagram> ReceiveWhenLocked(Memory<byte> buffer, CancellationToken cancellationToken)
@@ -112,12 +124,7 @@ internal sealed class DatagramFd
         bool isPostponed = Poller.IsShareSpent;
         if (!isPostponed)
         {
-            OperationOutcome outcome = OperationOutcome.From(Fd.Descriptor.Prepare(PollMode.Write));
-            if (outcome.IsSuccess)
-            {
-                outcome = OperationOutcome.From(SendOnce(payload, to, batch, start));
-            }
-
+            OperationOutcome outcome = SendFirst(payload, to, batch, start);
             if (!outcome.Io.WouldBlock)
             {
                 Poller.Spend(payload.Length);
@@ -128,6 +135,23 @@ internal sealed class DatagramFd
 
         DatagramSendOperation operation = _send is { } kept && kept.TryLend() ? kept : SocketOperation.Lend(ref _send, new DatagramSendOperation(this));
         return operation.Begin(payload, to, batch, start, isPostponed, cancellationToken);
+    }
+
+    private OperationOutcome SendFirst(ReadOnlyMemory<byte> payload, DatagramAddress to, DatagramBatch? batch, int start)
+    {
+        try
+        {
+            PollResult prepared = Fd.Descriptor.Prepare(PollMode.Write);
+            return prepared == PollResult.Ready
+                ? OperationOutcome.From(SendOnce(payload, to, batch, start))
+                : OperationOutcome.From(prepared);
+        }
+#pragma warning disable CA1031 // As for receives.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return OperationOutcome.From(exception);
+        }
     }
 
     private async ValueTask<int> SendWhenLocked(

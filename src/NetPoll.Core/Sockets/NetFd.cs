@@ -157,9 +157,14 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
             return OperationOutcome.From(PollResult.Closing);
         }
 
-        IoResult result = _socket.Shutdown(mode);
-        RemoveReference();
-        return OperationOutcome.From(result);
+        try
+        {
+            return OperationOutcome.From(_socket.Shutdown(mode));
+        }
+        finally
+        {
+            RemoveReference();
+        }
     }
 
     /// <summary>Reads an option.</summary>
@@ -171,9 +176,14 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
             return OperationOutcome.From(PollResult.Closing);
         }
 
-        IoResult result = _socket.GetOption(setting, out value);
-        RemoveReference();
-        return OperationOutcome.From(result);
+        try
+        {
+            return OperationOutcome.From(_socket.GetOption(setting, out value));
+        }
+        finally
+        {
+            RemoveReference();
+        }
     }
 
     /// <summary>Does something with the socket that is no read and no write, while it cannot be closed.</summary>
@@ -184,9 +194,14 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
             return OperationOutcome.From(PollResult.Closing);
         }
 
-        IoResult result = use(socket);
-        RemoveReference();
-        return OperationOutcome.From(result);
+        try
+        {
+            return OperationOutcome.From(use(socket));
+        }
+        finally
+        {
+            RemoveReference();
+        }
     }
 
     /// <summary>Asks who the peer is.</summary>
@@ -198,9 +213,15 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
             return OperationOutcome.From(PollResult.Closing);
         }
 
-        credentials = _socket.PeerCredentials;
-        RemoveReference();
-        return OperationOutcome.From(IoResult.Success);
+        try
+        {
+            credentials = _socket.PeerCredentials;
+            return OperationOutcome.From(IoResult.Success);
+        }
+        finally
+        {
+            RemoveReference();
+        }
     }
 
     /// <summary>Calls somebody with the system's number, which stays ours for the length of the call. Go: <c>FD.RawControl</c>.</summary>
@@ -231,14 +252,20 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
             return OperationOutcome.From(PollResult.Closing);
         }
 
-        IoResult result = _socket.SetOption(setting, value);
-        if (setting == SocketSetting.LingerSeconds && result.IsSuccess)
+        try
         {
-            Volatile.Write(ref _closeBlocks, value > 0);
-        }
+            IoResult result = _socket.SetOption(setting, value);
+            if (setting == SocketSetting.LingerSeconds && result.IsSuccess)
+            {
+                Volatile.Write(ref _closeBlocks, value > 0);
+            }
 
-        RemoveReference();
-        return OperationOutcome.From(result);
+            return OperationOutcome.From(result);
+        }
+        finally
+        {
+            RemoveReference();
+        }
     }
 
     internal Exception ToException(OperationOutcome outcome, string operation, long? bytesWritten = null) =>
