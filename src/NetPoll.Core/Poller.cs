@@ -669,7 +669,7 @@ public sealed partial class Poller
             // A refusal that a datagram socket reports is one operation's error, and the socket goes on; of a pipe it says that nobody reads it.
             descriptor.SetEventError(
                 (happened.Flags & PollEventFlags.ErrorOnly) != 0 && descriptor.Kind is not (PollKind.Datagram or PollKind.Pipe), sequence);
-            descriptor.OnReady(happened.Flags, _ready);
+            descriptor.OnReady(happened.Flags, _ready, sequence);
         }
 
         _eventsReturned += count;

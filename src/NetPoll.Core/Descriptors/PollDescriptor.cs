@@ -10,10 +10,10 @@ namespace NetPoll.Core.Descriptors;
 /// field                        guard                              written by
 /// Socket, Token                constant while open                Open
 /// _sequence                    atomic                             Open (0 -> 1), Release (+1, before the slot can be rented)
-/// _info                        atomic; locked bits: the lock      PublishInfo; SetEventError by whoever has the right sequence
+/// _info                        atomic; locked bits: the lock      PublishInfo; Report by whoever has the right sequence
 /// _read, _write                PollSlot's own protocol            see there
 /// _hangupWatcher               atomic                             its owner; read by the poller's thread
-/// _isHungUp                    the poller's thread                Open; after it only raised: OnReady, Inherit
+/// _mayReadShort                atomic                             Open; after it only raised: OnReady, Inherit
 /// _closing                     the lock (_gate)                   Open, Evict, EvictByPoller
 /// _deadlines                   the lock (_gate)                   SetDeadline, OnDue, Evict; its wheel links: the poller's thread
 /// </code>
@@ -32,7 +32,6 @@ internal sealed partial class PollDescriptor
     private IPollWaiter? _hangupWatcher;
     private WeakReference<IDescriptorUser>? _user;
     private bool _mayReadShort;
-    private bool _isHungUp;
     private bool _isWatched;
     private ClosingPhase _closing;
 
@@ -95,15 +94,15 @@ internal sealed partial class PollDescriptor
     /// Whether the system ever reported that the peer has ended its side. For an owner that reads nothing for now: the edge does not come again.
     /// The poller's thread.
     /// </summary>
-    internal bool IsHungUp => _isHungUp;
+    internal bool IsHungUp => Info.IsHungUp;
 
     /// <summary>Takes over what was seen of the socket at another poller. The other poller's thread, before anybody reads it here.</summary>
     internal void Inherit(PollDescriptor former)
     {
         // Nothing is written but true, here and by events, which may come at the same time: neither can wipe out what the other saw.
-        if (former._isHungUp)
+        if (former.IsHungUp)
         {
-            _isHungUp = true;
+            Report(PollInfo.HungUpBit, true, sequence: 0);
         }
 
         if (former.MayReadShort)
@@ -138,10 +137,10 @@ internal sealed partial class PollDescriptor
             Socket = socket;
             _closing = ClosingPhase.Open;
             _hangupWatcher = null;
-            _isHungUp = false;
             Volatile.Write(ref _mayReadShort, socket.MayReadShort);
             _deadlines?.Set(PollMode.Both, 0);
-            SetEventError(false, 0);
+            Report(PollInfo.EventErrorBit, false, sequence: 0);
+            Report(PollInfo.HungUpBit, false, sequence: 0);
             PublishInfo();
         }
     }
@@ -312,7 +311,12 @@ internal sealed partial class PollDescriptor
     internal void WatchHangup(IPollWaiter? watcher) => Volatile.Write(ref _hangupWatcher, watcher);
 
     /// <summary>Turns an event into readiness. The poller's thread. Go: <c>netpollready</c>.</summary>
-    internal void OnReady(PollEventFlags flags, ReadyList ready)
+    /// <param name="flags">What the system reported.</param>
+    /// <param name="ready">Where the waiters go that it frees.</param>
+    /// <param name="sequence">
+    /// The tenant that the event was for; 0 for whoever it is. The next one takes from it a readiness, and a look more at a short read: hints.
+    /// </param>
+    internal void OnReady(PollEventFlags flags, ReadyList ready, uint sequence = 0)
     {
         PollSignals hangup = PollSignals.None;
         IPollWaiter? watcher = null;
@@ -327,10 +331,16 @@ internal sealed partial class PollDescriptor
             hangup = PollSignals.Hangup;
             if ((flags & (PollEventFlags.ReadHangup | PollEventFlags.Hangup)) != 0)
             {
-                _isHungUp = true;
+                Report(PollInfo.HungUpBit, true, sequence);
             }
 
             watcher = Volatile.Read(ref _hangupWatcher);
+            if (sequence != 0 && Volatile.Read(ref _sequence) != sequence)
+            {
+                // Closed since this thread has compared; who watches may be the next tenant's. Numbers only grow, so an equal one now says that
+                // the watcher is the event's.
+                watcher = null;
+            }
         }
 
         IPollWaiter? reader = (flags & PollEventFlags.Read) != 0 ? _read.Unblock(ioReady: true) : null;
@@ -369,12 +379,14 @@ internal sealed partial class PollDescriptor
     /// <summary>Sets or clears the event error, if the tenant is still the caller's. Go: <c>pollDesc.setEventErr</c>.</summary>
     /// <param name="isError">Whether the last event was nothing but an error.</param>
     /// <param name="sequence">The tenant that the event was for; 0 for whoever it is.</param>
-    internal void SetEventError(bool isError, uint sequence)
+    internal void SetEventError(bool isError, uint sequence) => Report(PollInfo.EventErrorBit, isError, sequence);
+
+    private void Report(ulong bit, bool isSet, uint sequence)
     {
         ulong seen = Volatile.Read(ref _info);
-        while ((sequence == 0 || (uint)seen == sequence) && ((seen & PollInfo.EventErrorBit) != 0) != isError)
+        while ((sequence == 0 || (uint)seen == sequence) && ((seen & bit) != 0) != isSet)
         {
-            ulong found = Interlocked.CompareExchange(ref _info, seen ^ PollInfo.EventErrorBit, seen);
+            ulong found = Interlocked.CompareExchange(ref _info, seen ^ bit, seen);
             if (found == seen)
             {
                 return;
@@ -405,9 +417,9 @@ internal sealed partial class PollDescriptor
         }
 
         ulong seen = Volatile.Read(ref _info);
-        while ((seen & ~PollInfo.EventErrorBit) != bits)
+        while ((seen & ~PollInfo.ReportedBits) != bits)
         {
-            ulong found = Interlocked.CompareExchange(ref _info, bits | (seen & PollInfo.EventErrorBit), seen);
+            ulong found = Interlocked.CompareExchange(ref _info, bits | (seen & PollInfo.ReportedBits), seen);
             if (found == seen)
             {
                 return;

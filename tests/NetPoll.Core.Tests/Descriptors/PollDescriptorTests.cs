@@ -542,6 +542,30 @@ public sealed class PollDescriptorTests
     }
 
     [Theory]
+    [InlineData(PollEventFlags.Read | PollEventFlags.ReadHangup)]
+    [InlineData(PollEventFlags.Read | PollEventFlags.Write | PollEventFlags.Hangup)]
+    [InlineData(PollEventFlags.Read | PollEventFlags.Write | PollEventFlags.Error)]
+    public void NP031_A_hang_up_that_comes_late_does_not_reach_the_next_tenant(object flags)
+    {
+        uint former = Descriptor.Token.Sequence;
+        _model.Evict();
+        _model.Reopen(new ScriptedSocket());
+        SilentWaiter watcher = new();
+        Descriptor.WatchHangup(watcher);
+        ReadyList ready = new();
+
+        Descriptor.OnReady((PollEventFlags)flags, ready, former);
+        Assert.False(Descriptor.IsHungUp);
+        Assert.False(ready.TryTake(out _, out _));
+
+        Descriptor.OnReady((PollEventFlags)flags, ready, Descriptor.Token.Sequence);
+        Assert.Equal((PollEventFlags)flags != (PollEventFlags.Read | PollEventFlags.Write | PollEventFlags.Error), Descriptor.IsHungUp);
+        Assert.True(ready.TryTake(out IPollWaiter? told, out PollSignals signals));
+        Assert.Same(watcher, told);
+        Assert.Equal(PollSignals.Hangup, signals);
+    }
+
+    [Theory]
     [InlineData(PollEventFlags.Read, false, false)]
     [InlineData(PollEventFlags.Read | PollEventFlags.Urgent, true, false)]
     [InlineData(PollEventFlags.Read | PollEventFlags.ReadHangup, true, true)]
