@@ -54,7 +54,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 
         ConnectionTable = system.Root.SpawnNamed(Props.FromProducer(() => new ConnectionTableActor(this)), ConnectionTableActor.Id);
         _balancer = options.Balancing is { } balancing && Homes.Length > 1 ? new Balancer(Homes, balancing, options.Pollers.TimeProvider) : null;
-        _onSystemShutdown = system.Shutdown.Register(CloseAbruptly);
+        _onSystemShutdown = system.Shutdown.UnsafeRegister(static extension => ((NetPollExtension)extension!).CloseAbruptly(), this);
         ActorMetrics.Add(this);
     }
 

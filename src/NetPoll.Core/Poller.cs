@@ -96,7 +96,9 @@ public sealed partial class Poller
         _needsArming = _backend.NeedsArming;
         if (options.TimeProvider != TimeProvider.System)
         {
-            // A clock that somebody else moves is not noticed by a thread asleep in the kernel: its own timer must wake us.
+            // A clock that somebody else moves is not noticed by a thread asleep in the kernel: its own timer must wake us. It lives as long as the
+            // poller, and must not keep alive what its starter has in async-locals.
+            using AsyncFlowControl flow = ExecutionContext.SuppressFlow();
             _timer = options.TimeProvider.CreateTimer(static state => ((Poller)state!).Wake(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
 
@@ -259,7 +261,9 @@ public sealed partial class Poller
     internal void Start()
     {
         PollerMetrics.Add(this);
-        _thread.Start();
+
+        // Without the starter's async-locals: the thread outlives the request, or the test, that happened to need the pollers first.
+        _thread.UnsafeStart();
     }
 
     /// <summary>A wake-up after which the system had nothing. The poller's thread.</summary>

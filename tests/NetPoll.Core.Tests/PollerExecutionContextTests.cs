@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Sockets;
 using NetPoll.Core.Tests.Support;
@@ -5,9 +6,56 @@ using NetPoll.Tests;
 
 namespace NetPoll.Core.Tests;
 
-/// <summary>What becomes of async-local values where code awaits on a poller's thread.</summary>
+/// <summary>What becomes of async-local values on a poller's thread.</summary>
 public sealed class PollerExecutionContextTests
 {
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_runs_on_a_poller_sees_nothing_of_who_started_the_pollers(bool flows)
+    {
+        AsyncLocal<string?> local = new() { Value = "the starter's" };
+        await using ScriptedPoller world = new(options => options.FlowExecutionContext = flows);
+        local.Value = null;
+
+        Assert.Null(await ValueSeenBy(world.Poller, local));
+    }
+
+    [Fact]
+    public async Task The_report_of_a_stall_sees_nothing_of_who_started_the_pollers()
+    {
+        AsyncLocal<string?> local = new() { Value = "the starter's" };
+        ContextLog log = new(local);
+        await using ScriptedPoller world = new(options =>
+        {
+            options.Logger = log;
+            options.StallThreshold = TimeSpan.FromMilliseconds(20);
+        });
+        local.Value = null;
+        using ManualResetEventSlim release = new();
+
+        world.Poller.Post(() => release.Wait(Limit, CancellationToken.None));
+        string? seen = await log.StallSaw.WaitAsync(Limit, Cancellation);
+        release.Set();
+
+        Assert.Null(seen);
+    }
+
+    [Fact]
+    public async Task The_timer_of_a_foreign_clock_keeps_nothing_of_who_started_the_pollers()
+    {
+        NotingClock clock = new();
+
+        await using ScriptedPoller world = new(options => options.TimeProvider = clock);
+
+        Assert.True(clock.IsTimerWithoutContext);
+        Assert.False(ExecutionContext.IsFlowSuppressed());
+    }
+
     [Theory]
     [InlineData(true, "mine")]
     [InlineData(false, null)]
@@ -21,7 +69,7 @@ public sealed class PollerExecutionContextTests
         world.Poller.Post(() => _ = ReadAsync());
         await Deliver(world, socket);
 
-        Assert.Equal(expected, await seen.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+        Assert.Equal(expected, await seen.Task.WaitAsync(Limit, Cancellation));
 
         async Task ReadAsync()
         {
@@ -52,5 +100,44 @@ public sealed class PollerExecutionContextTests
         await Eventually.True("the read waits", () => world.Poller.Snapshot().ReadersParked == 1);
         socket.ThenReads(1);
         world.Backend.Inject(socket, PollEventFlags.Read);
+    }
+
+    private static async Task<string?> ValueSeenBy(Poller poller, AsyncLocal<string?> local)
+    {
+        TaskCompletionSource<string?> seen = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        poller.Post(() => seen.SetResult(local.Value));
+        return await seen.Task.WaitAsync(Limit, Cancellation);
+    }
+
+    /// <summary>Tells what whoever reports a stall has in an async-local.</summary>
+    private sealed class ContextLog(AsyncLocal<string?> local) : ILogger
+    {
+        private readonly TaskCompletionSource<string?> _stallSaw = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        internal Task<string?> StallSaw => _stallSaw.Task;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (eventId.Id == 7)
+            {
+                _stallSaw.TrySetResult(local.Value);
+            }
+        }
+    }
+
+    private sealed class NotingClock : TimeProvider
+    {
+        internal bool IsTimerWithoutContext { get; private set; }
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            IsTimerWithoutContext = ExecutionContext.Capture() is null;
+            return base.CreateTimer(callback, state, dueTime, period);
+        }
     }
 }

@@ -25,7 +25,9 @@ internal sealed class StallDetector : IDisposable
         _threshold = threshold.Ticks * 100;
         _logger = logger;
         _sights = new Sight[pollers.Length];
-        new Thread(Watch) { Name = "netpoll-watch", IsBackground = true }.Start();
+
+        // Without the starter's async-locals, which would stay in use for as long as the pollers run.
+        new Thread(Watch) { Name = "netpoll-watch", IsBackground = true }.UnsafeStart();
     }
 
     /// <summary>Ends the thread. Harmless when it has ended.</summary>
