@@ -171,7 +171,8 @@ public sealed partial class Poller
     /// <summary>Queues a callback for the poller's thread. Any thread; never runs it inside the call; in order for each caller.</summary>
     /// <remarks>
     /// After the poller has stopped it runs on the thread pool, still one after the other and never two at once. An exception that it throws is
-    /// logged; the poller goes on.
+    /// logged; the poller goes on. It finds its async-locals empty: those of the caller do not come along, and what it sets there is seen by
+    /// what it starts and awaits, and by nothing else that runs on the poller.
     /// </remarks>
     public void Post(Action callback)
     {
@@ -773,7 +774,7 @@ public sealed partial class Poller
             try
             {
                 _currentWork = work;
-                work.Run();
+                Do(work);
             }
             catch (Exception exception) when (IsSurvivable(exception))
             {
@@ -794,6 +795,32 @@ public sealed partial class Poller
 
                 untilClockLook = WorkPerClockLook;
             }
+        }
+    }
+
+    // A callback is foreign code: it neither sees what others have left in async-locals nor leaves them anything. All other work knows whose it is.
+    private void Do(IPollerWork work)
+    {
+        if (work is CallbackWork callback)
+        {
+            DoAlone(callback);
+        }
+        else
+        {
+            work.Run();
+        }
+    }
+
+    private void DoAlone(CallbackWork callback)
+    {
+        ResetExecutionContext();
+        try
+        {
+            callback.Run();
+        }
+        finally
+        {
+            ResetExecutionContext();
         }
     }
 

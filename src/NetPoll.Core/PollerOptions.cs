@@ -63,7 +63,8 @@ public sealed class PollerOptions
     /// <summary>
     /// Whether code that awaits on a poller's thread gets back what it had in <see cref="AsyncLocal{T}"/> values, as the current activity of a
     /// trace, and whether what it starts from there inherits them. Default true, as everywhere in .NET. Without, such values are lost at
-    /// every await there, and an awaited echo costs about 1% less.
+    /// every await there, and an awaited echo costs about 1% less; after an await such code finds what the thread happens to have, so what one
+    /// connection's code sets there may be seen by another's. What is posted finds them empty, either way.
     /// </summary>
     public bool FlowExecutionContext { get; set; } = true;
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Sockets;
@@ -23,6 +24,125 @@ public sealed class PollerExecutionContextTests
         local.Value = null;
 
         Assert.Null(await ValueSeenBy(world.Poller, local));
+    }
+
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(false, false)]
+    [InlineData(true, true)]
+    [InlineData(false, true)]
+    public async Task What_is_posted_sees_nothing_of_what_was_posted_before(bool flows, bool hasStopped)
+    {
+        AsyncLocal<string?> local = new();
+        await using ScriptedPoller world = new(options => options.FlowExecutionContext = flows);
+        if (hasStopped)
+        {
+            await world.Group.DisposeAsync();
+        }
+
+        world.Poller.Post(() => local.Value = "the first's");
+        world.Poller.Post(() =>
+        {
+            local.Value = "the second's";
+            throw new FormatException("by the test");
+        });
+
+        Assert.Null(await ValueSeenBy(world.Poller, local));
+    }
+
+    [Fact]
+    public async Task What_is_posted_sees_nothing_of_who_posts_it()
+    {
+        AsyncLocal<string?> local = new() { Value = "the poster's" };
+        await using ScriptedPoller world = new();
+
+        Assert.Null(await ValueSeenBy(world.Poller, local));
+    }
+
+    [Fact]
+    public async Task What_is_posted_sees_nothing_of_code_that_was_resumed_with_the_flow_off()
+    {
+        await using ScriptedPoller world = new(static options => options.FlowExecutionContext = false);
+        ScriptedSocket socket = new();
+        NetFd fd = world.Open(socket);
+        AsyncLocal<string?> local = new();
+        Task read = world.Poller.RunAsync(async () =>
+        {
+            await fd.ReadAsync(new byte[1]);
+            local.Value = "the reader's";
+        });
+        await Deliver(world, socket);
+        await read.WaitAsync(Limit, Cancellation);
+
+        Assert.Null(await ValueSeenBy(world.Poller, local));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Code_that_is_resumed_sees_nothing_of_what_was_posted(bool flows)
+    {
+        await using ScriptedPoller world = new(options => options.FlowExecutionContext = flows);
+        ScriptedSocket socket = new();
+        NetFd fd = world.Open(socket);
+        AsyncLocal<string?> local = new();
+        Task<string?> seen = world.Poller.RunAsync(async () =>
+        {
+            await fd.ReadAsync(new byte[1]);
+            return local.Value;
+        });
+        await world.Asleep();
+
+        await world.Poller.RunAsync(() => { local.Value = "the callback's"; });
+        await Deliver(world, socket);
+
+        Assert.Null(await seen.WaitAsync(Limit, Cancellation));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_method_of_the_poller_s_builder_sees_nothing_of_what_was_posted(bool flows)
+    {
+        await using ScriptedPoller world = new(options => options.FlowExecutionContext = flows);
+        ScriptedSocket socket = new();
+        NetFd fd = world.Open(socket);
+        AsyncLocal<string?> local = new();
+        TaskCompletionSource<string?> seen = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        world.Poller.Post(() => _ = ReadAsync());
+        await world.Asleep();
+
+        await world.Poller.RunAsync(() => { local.Value = "the callback's"; });
+        await Deliver(world, socket);
+
+        Assert.Null(await seen.Task.WaitAsync(Limit, Cancellation));
+
+        [AsyncMethodBuilder(typeof(PollerTaskMethodBuilder))]
+        async Task ReadAsync()
+        {
+            await fd.ReadAsync(new byte[1]);
+            seen.SetResult(local.Value);
+        }
+    }
+
+    [Fact]
+    public async Task Beginning_anew_with_the_flow_off_allocates_nothing()
+    {
+        await using ScriptedPoller world = new(static options => options.FlowExecutionContext = false);
+
+        long allocated = await world.Poller.RunAsync(() =>
+        {
+            world.Poller.ResetExecutionContext();
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int round = 0; round < 1_000; round++)
+            {
+                world.Poller.ResetExecutionContext();
+            }
+
+            return Task.FromResult(GC.GetAllocatedBytesForCurrentThread() - before);
+        });
+
+        Assert.Equal(0, allocated);
     }
 
     [Fact]
