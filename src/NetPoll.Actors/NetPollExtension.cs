@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using NetPoll.Actors.Connections;
 using NetPoll.Actors.Diagnostics;
@@ -7,6 +8,7 @@ using NetPoll.Actors.Listening;
 using NetPoll.Actors.Pollers;
 using NetPoll.Core;
 using NetPoll.Core.Backends;
+using NetPoll.Core.Diagnostics;
 using Proto;
 using Proto.Extensions;
 using Log = NetPoll.Actors.Diagnostics.Log;
@@ -38,6 +40,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         options.Validate();
         System = system;
         Options = options;
+        Logger = GuardedLogger.Of(options.Logger);
         if (options.Pollers.Logger == NullLogger.Instance)
         {
             options.Pollers.Logger = options.Logger;
@@ -76,6 +79,9 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     internal ActorSystem System { get; }
 
     internal NetPollOptions Options { get; }
+
+    /// <summary>The options' logger. It never throws.</summary>
+    internal ILogger Logger { get; }
 
     /// <summary>The unsent output of all connections.</summary>
     internal OutputBudget OutputBudget { get; }
@@ -221,7 +227,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
             throw;
         }
 
-        Log.Listening(Options.Logger, listener.EndPoint, listener.Id);
+        Log.Listening(Logger, listener.EndPoint, listener.Id);
         return listener.Handle;
     }
 
@@ -312,7 +318,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
         {
             // A timer may be a little early by another clock.
-            Log.DrainTimedOut(Options.Logger, Connections.Live, exception is TimeoutException ? drain : clock.GetElapsedTime(start));
+            Log.DrainTimedOut(Logger, Connections.Live, exception is TimeoutException ? drain : clock.GetElapsedTime(start));
         }
 
         await ForEachConnectionAsync(static connection => connection.Abandon(CloseReason.Shutdown)).ConfigureAwait(false);

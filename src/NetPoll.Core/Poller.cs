@@ -78,14 +78,14 @@ public sealed partial class Poller
     private long _wakeupsSent;
     private long _wakeupsCoalesced;
 
-    internal Poller(int index, string group, PollerOptions options, PollPlatform platform)
+    internal Poller(int index, string group, PollerOptions options, PollPlatform platform, ILogger logger)
     {
         Index = index;
         Group = group;
         Name = $"poller-{index}";
         _options = options;
         _platform = platform;
-        _logger = options.Logger;
+        _logger = logger;
         _clock = new PollerClock(options.TimeProvider);
         _runQueueBudget = options.RunQueueBudget.Ticks * 100;
         _now = _clock.Nanoseconds;
@@ -158,6 +158,7 @@ public sealed partial class Poller
 
     internal PollerClock Clock => _clock;
 
+    /// <summary>Where whoever lives here reports. It never throws.</summary>
     internal ILogger Logger => _logger;
 
     internal string BackendName => _backend.Name;

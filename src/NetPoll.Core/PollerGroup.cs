@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.Extensions.Logging;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Diagnostics;
 
@@ -13,6 +14,7 @@ public sealed class PollerGroup : IAsyncDisposable
     private static int _unnamed;
 
     private readonly PollerOptions _options;
+    private readonly ILogger _logger;
 
     /// <summary>Starting and stopping, one at a time. Go: <c>netpollInitLock</c>.</summary>
     private readonly Lock _gate = new();
@@ -29,6 +31,7 @@ public sealed class PollerGroup : IAsyncDisposable
     {
         _options = options ?? new PollerOptions();
         _options.Validate();
+        _logger = GuardedLogger.Of(_options.Logger);
         Name = _options.Name ?? string.Create(CultureInfo.InvariantCulture, $"group-{Interlocked.Increment(ref _unnamed)}");
     }
 
@@ -83,7 +86,7 @@ public sealed class PollerGroup : IAsyncDisposable
 
             if (_options.StallThreshold != Timeout.InfiniteTimeSpan)
             {
-                _stallDetector = new StallDetector(_pollers, _options.StallThreshold, _options.Logger);
+                _stallDetector = new StallDetector(_pollers, _options.StallThreshold, _logger);
             }
 
             // Only after every poller has a backend: a half-made group must never be visible.
@@ -92,11 +95,11 @@ public sealed class PollerGroup : IAsyncDisposable
 
         if (Platform.DescriptorLimit is var limit and not long.MaxValue)
         {
-            Log.GroupStarted(_options.Logger, Name, _pollers.Length, _pollers[0].BackendName, limit);
+            Log.GroupStarted(_logger, Name, _pollers.Length, _pollers[0].BackendName, limit);
         }
         else
         {
-            Log.GroupStartedWithoutLimit(_options.Logger, Name, _pollers.Length, _pollers[0].BackendName);
+            Log.GroupStartedWithoutLimit(_logger, Name, _pollers.Length, _pollers[0].BackendName);
         }
     }
 
@@ -179,7 +182,7 @@ public sealed class PollerGroup : IAsyncDisposable
         {
             for (; made < pollers.Length; made++)
             {
-                pollers[made] = new Poller(made, Name, _options, Platform);
+                pollers[made] = new Poller(made, Name, _options, Platform, _logger);
             }
 
             return pollers;

@@ -71,7 +71,10 @@ public sealed class PollerOptions
     /// <summary>The clock of every deadline. Default: the system's. With another one the pollers sleep on the timers that it makes.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 
-    /// <summary>Where the pollers report their start and what goes wrong on their threads. Default: nowhere.</summary>
+    /// <summary>
+    /// Where the pollers report their start and what goes wrong on their threads. Default: nowhere. What it throws is swallowed, since those
+    /// threads must go on.
+    /// </summary>
     public ILogger Logger { get; set; } = NullLogger.Instance;
 
     /// <summary>The operating system as the pollers see it; tests script another one.</summary>

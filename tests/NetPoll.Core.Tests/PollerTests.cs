@@ -579,6 +579,32 @@ public sealed class PollerTests
     }
 
     [Fact]
+    public async Task Work_that_throws_into_a_log_that_throws_does_not_end_the_poller()
+    {
+        CapturedLog log = new() { IsBroken = true };
+        await using ScriptedPoller world = new(options => options.Logger = log);
+
+        world.Poller.Post(static () => throw new FormatException("by the test"));
+        await world.Poller.RunAsync(static () => { }).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+
+        Assert.IsType<FormatException>(Assert.Single(log.Entries, static entry => entry.Level == LogLevel.Error).Exception);
+    }
+
+    [Fact]
+    public async Task A_poller_that_fails_tells_everybody_also_when_the_log_throws()
+    {
+        CapturedLog log = new() { IsBroken = true };
+        await using ScriptedPoller world = new(options => options.Logger = log);
+        Task<int> read = world.Open(new ScriptedSocket()).ReadAsync(new byte[1]).AsTask();
+
+        world.Backend.FailWait(new System.ComponentModel.Win32Exception(Errno.EBADF));
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => read.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+        await world.Poller.Stopped.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        Assert.Single(log.Entries, static entry => entry.Level == LogLevel.Critical);
+    }
+
+    [Fact]
     public async Task A_poller_whose_wait_fails_tells_everybody_and_says_so()
     {
         await using ScriptedPoller world = new();

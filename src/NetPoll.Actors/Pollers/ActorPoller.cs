@@ -48,7 +48,7 @@ internal sealed class ActorPoller : IPollerWork
 
     internal Poller Poller { get; }
 
-    internal ILogger Logger => Extension.Options.Logger;
+    internal ILogger Logger => Extension.Logger;
 
     /// <summary>The actor that is this poller.</summary>
     internal PID Pid { get; set; } = null!;

@@ -43,7 +43,7 @@ internal sealed class StallDetector : IDisposable
                 {
                     Look(_pollers[index], ref _sights[index]);
                 }
-#pragma warning disable CA1031 // A logger that throws has nobody to tell, and must not end the process from here.
+#pragma warning disable CA1031 // Who listens to the meter is foreign; one that throws has nobody to tell, and must not end the process from here.
                 catch (Exception)
 #pragma warning restore CA1031
                 {

@@ -10,13 +10,22 @@ internal sealed class CapturedLog : ILogger
 
     internal IReadOnlyCollection<Entry> Entries => _entries;
 
+    /// <summary>Whether it throws, too, as a log whose disk is full.</summary>
+    internal bool IsBroken { get; init; }
+
     public IDisposable? BeginScope<TState>(TState state)
         where TState : notnull => null;
 
     public bool IsEnabled(LogLevel logLevel) => true;
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    {
         _entries.Enqueue(new Entry(logLevel, eventId.Id, formatter(state, exception), exception));
+        if (IsBroken)
+        {
+            throw new AggregateException("A provider has failed.", new IOException("The disk is full."));
+        }
+    }
 
     internal sealed record Entry(LogLevel Level, int Id, string Message, Exception? Exception);
 }
