@@ -128,7 +128,7 @@ public sealed partial class Poller
     /// <summary>Whether the thread has ended, by a shutdown or a failure, so that posted work runs on the thread pool. Any thread.</summary>
     public bool HasStopped => Volatile.Read(ref _isBackendGone);
 
-    /// <summary>How long the turn that runs has lasted; zero while the poller waits for events. Any thread.</summary>
+    /// <summary>How long the turn that runs has lasted; zero while the poller waits for events, and after its end. Any thread.</summary>
     public TimeSpan HeldFor => TurnStartedAt is var start and not 0 ? TimeSpan.FromTicks(Math.Max(0, _clock.Nanoseconds - start) / 100) : TimeSpan.Zero;
 
     /// <summary>Completes when the thread has ended and everything that waited has been told.</summary>
@@ -856,6 +856,10 @@ public sealed partial class Poller
         {
             RunQueued();
         }
+
+        // Nothing holds a thread that is no more; and what ran last is not kept alive.
+        Volatile.Write(ref _turnStartedAt, 0);
+        _currentWork = null;
 
         // A loop that yields and comes back never ends by itself; it goes on where everything posted from now on goes.
         HandOver();

@@ -640,6 +640,38 @@ public sealed class PollerTests
         Assert.DoesNotContain(world.Log.Entries, static entry => entry.Exception is NullReferenceException);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_poller_that_has_ended_is_held_by_nothing_and_never_reported_as_held(bool fails)
+    {
+        WatchedClock clock = new();
+        await using ScriptedPoller world = new(options =>
+        {
+            options.TimeProvider = clock;
+            options.StallThreshold = TimeSpan.FromMilliseconds(20);
+        });
+        if (fails)
+        {
+            ScriptedSocket broken = new();
+            Assert.True(world.Open(broken).Descriptor.TryPark(PollMode.Read, new BrokenWaiter(), out _));
+            world.Backend.Inject(broken, ReadEdge);
+        }
+        else
+        {
+            world.Poller.Stop();
+        }
+
+        await world.Poller.Stopped;
+        clock.Advance(TimeSpan.FromSeconds(1));
+        int looks = clock.Looks;
+        await Eventually.True("the watch has looked at it since", () => clock.Looks >= looks + 2);
+
+        Assert.Equal(TimeSpan.Zero, world.Poller.HeldFor);
+        Assert.Null(world.Poller.CurrentWork);
+        Assert.DoesNotContain(world.Log.Entries, static entry => entry.Id == 7);
+    }
+
     [Fact]
     public async Task After_the_stop_posted_work_runs_on_the_thread_pool()
     {
@@ -683,6 +715,19 @@ public sealed class PollerTests
         public override long GetTimestamp()
         {
             OnLook?.Invoke();
+            return base.GetTimestamp();
+        }
+    }
+
+    private sealed class WatchedClock : FakeTimeProvider
+    {
+        private int _looks;
+
+        internal int Looks => Volatile.Read(ref _looks);
+
+        public override long GetTimestamp()
+        {
+            Interlocked.Increment(ref _looks);
             return base.GetTimestamp();
         }
     }
