@@ -257,10 +257,10 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     /// <summary>As <see cref="ShutdownAsync"/>, with <see cref="NetPollOptions.DrainTimeout"/> to drain.</summary>
     public ValueTask DisposeAsync() => new(ShutdownAsync(Options.DrainTimeout));
 
-    /// <summary>The poller for the next newcomer, by <see cref="PollerOptions.Placement"/>; one that drains only where all do. Any thread.</summary>
+    /// <summary>The poller for the next newcomer, by <see cref="PollerOptions.Placement"/>; one that drains or has failed only where all do. Any thread.</summary>
     internal ActorPoller NextHome() => Options.Pollers.Placement == PollerPlacement.LeastLoaded ? LeastLoadedHome() : NextHomeInTurn();
 
-    /// <summary>One poller after the other, those left out that drain. Any thread.</summary>
+    /// <summary>One poller after the other, those left out that drain or have failed. Any thread.</summary>
     internal ActorPoller NextHomeInTurn()
     {
         ActorPoller home;
@@ -269,23 +269,23 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         {
             home = Homes[Interlocked.Increment(ref _nextHome) % (uint)Homes.Length];
         }
-        while (home.IsDraining && ++tries < Homes.Length);
+        while (!home.TakesNewcomers && ++tries < Homes.Length);
 
         return home;
     }
 
-    /// <summary>The poller with the fewest descriptors, those left out that drain. Any thread.</summary>
+    /// <summary>The poller with the fewest descriptors, those left out that drain or have failed. Any thread.</summary>
     internal ActorPoller LeastLoadedHome()
     {
-        ActorPoller[] open = Array.FindAll(Homes, static home => !home.IsDraining);
+        ActorPoller[] open = Array.FindAll(Homes, static home => home.TakesNewcomers);
         return PollerGroup.LeastLoaded(open.Length == 0 ? Homes : open, static home => home.Load, Interlocked.Increment(ref _nextHome));
     }
 
     /// <summary>Whether a listener has one socket, whose acceptor spreads the connections, instead of one for each poller.</summary>
     internal bool HasOneAcceptorForAll => !Platform.CanSharePort || Options.Pollers.Placement == PollerPlacement.LeastLoaded;
 
-    /// <summary>Whether every poller drains, so that none is left for newcomers. Any thread.</summary>
-    internal bool IsDrainingWholly => Array.TrueForAll(Homes, static home => home.IsDraining);
+    /// <summary>Whether every poller drains or has failed, so that none is left for newcomers. Any thread.</summary>
+    internal bool IsClosedToNewcomers => Array.TrueForAll(Homes, static home => !home.TakesNewcomers);
 
     /// <summary>No listener accepts on this poller any more when the task has ended; what waited in their queues was taken. Any thread.</summary>
     internal Task StopAcceptingOnAsync(ActorPoller home) =>

@@ -128,6 +128,9 @@ public sealed partial class Poller
     /// <summary>Whether the thread has ended, by a shutdown or a failure, so that posted work runs on the thread pool. Any thread.</summary>
     public bool HasStopped => Volatile.Read(ref _isBackendGone);
 
+    /// <summary>Whether it ends or has ended, by a shutdown or a failure, so that it is no place for newcomers. Any thread.</summary>
+    internal bool IsEnding => Volatile.Read(ref _isStopping);
+
     /// <summary>How long the turn that runs has lasted; zero while the poller waits for events, and after its end. Any thread.</summary>
     public TimeSpan HeldFor => TurnStartedAt is var start and not 0 ? TimeSpan.FromTicks(Math.Max(0, _clock.Nanoseconds - start) / 100) : TimeSpan.Zero;
 

@@ -105,24 +105,28 @@ public sealed class PollerGroup : IAsyncDisposable
 
     /// <summary>
     /// The poller for the next newcomer, by <see cref="PollerOptions.Placement"/>; the current one if the caller runs on a poller of this
-    /// group. Any thread; starts the pollers if need be.
+    /// group. One that has failed is passed over, unless all have. Any thread; starts the pollers if need be.
     /// </summary>
     public Poller Choose()
     {
         Start();
-        if (Poller.Current is { } current && Array.IndexOf(_pollers, current) >= 0)
+        if (Poller.Current is { IsEnding: false } current && Array.IndexOf(_pollers, current) >= 0)
         {
             return current;
         }
 
         uint next = Interlocked.Increment(ref _next);
         return _options.Placement == PollerPlacement.LeastLoaded
-            ? LeastLoaded(_pollers, static poller => poller.Monitored, next)
-            : _pollers[next % (uint)_pollers.Length];
+            ? LeastLoaded(_pollers, static poller => poller.IsEnding ? int.MaxValue : poller.Monitored, next)
+            : NextInTurn(next);
     }
 
     /// <summary>The poller for everything that has this number, as the hash of a user or a room: always the same one. Any thread.</summary>
     /// <param name="hash">Any number.</param>
+    /// <remarks>
+    /// A poller that has failed is not passed over: what was posted to it before has its state there, and still runs one piece after the other, on
+    /// the thread pool (<see cref="Poller.HasStopped"/>).
+    /// </remarks>
     public Poller Choose(int hash)
     {
         Start();
@@ -172,6 +176,18 @@ public sealed class PollerGroup : IAsyncDisposable
         }
 
         return best;
+    }
+
+    private Poller NextInTurn(uint turn)
+    {
+        uint count = (uint)_pollers.Length;
+        Poller chosen = _pollers[turn % count];
+        for (uint step = 1; chosen.IsEnding && step < count; step++)
+        {
+            chosen = _pollers[(turn + step) % count];
+        }
+
+        return chosen;
     }
 
     private Poller[] CreatePollers()

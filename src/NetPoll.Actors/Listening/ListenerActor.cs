@@ -151,7 +151,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         {
             await _acceptors[home.Poller.Index].StopAsync().ConfigureAwait(false);
         }
-        else if (_extension.IsDrainingWholly)
+        else if (_extension.IsClosedToNewcomers)
         {
             // What waits in the queue still goes to the poller that was the last to be told, which tells them.
             Interlocked.Exchange(ref _lastAdmission, admission);

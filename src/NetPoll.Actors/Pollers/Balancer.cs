@@ -89,7 +89,7 @@ internal sealed class Balancer : IDisposable
             }
 
             double[] shares = TakeShares();
-            int[] open = [.. Enumerable.Range(0, _homes.Length).Where(index => !_homes[index].IsDraining)];
+            int[] open = [.. Enumerable.Range(0, _homes.Length).Where(index => _homes[index].TakesNewcomers)];
             if (open.Length < 2)
             {
                 return;
