@@ -36,6 +36,7 @@ public sealed partial class Poller
     private readonly ILogger _logger;
     private readonly PollerClock _clock;
     private readonly long _runQueueBudget;
+    private readonly long _stallThreshold;
     private readonly Thread _thread;
     private readonly PollerInbox _inbox = new();
     private readonly Lock _backendGate = new();
@@ -74,6 +75,7 @@ public sealed partial class Poller
     private long _staleEvents;
     private long _spuriousWakeups;
     private long _longestTurn;
+    private long _longTurnEndedAt;
     private long _busy;
     private long _wakeupsSent;
     private long _wakeupsCoalesced;
@@ -88,6 +90,7 @@ public sealed partial class Poller
         _logger = logger;
         _clock = new PollerClock(options.TimeProvider);
         _runQueueBudget = options.RunQueueBudget.Ticks * 100;
+        _stallThreshold = options.StallThreshold == Timeout.InfiniteTimeSpan ? long.MaxValue : options.StallThreshold.Ticks * 100;
         _now = _clock.Nanoseconds;
         _wheel = new TimingWheel(_now);
         _cache = new PollCache(_wheel, options.MaxDescriptors);
@@ -276,6 +279,9 @@ public sealed partial class Poller
 
     /// <summary>When the turn that runs has begun, in nanoseconds; 0 while the poller waits. Any thread.</summary>
     internal long TurnStartedAt => Volatile.Read(ref _turnStartedAt);
+
+    /// <summary>When the last turn that was long enough to be a stall has ended, in nanoseconds; 0 before the first. Any thread.</summary>
+    internal long LongTurnEndedAt => Volatile.Read(ref _longTurnEndedAt);
 
     /// <summary>What runs, for the one who asks what holds the thread. Any thread; perhaps over by now.</summary>
     internal object? CurrentWork => _ready.InHand ?? Volatile.Read(ref _currentWork);
@@ -632,6 +638,11 @@ public sealed partial class Poller
         if (turn > _longestTurn)
         {
             _longestTurn = turn;
+        }
+
+        if (turn >= _stallThreshold)
+        {
+            Volatile.Write(ref _longTurnEndedAt, now);
         }
     }
 

@@ -55,8 +55,8 @@ public sealed class PollerOptions
     public TimeSpan MaxSpin { get; set; } = TimeSpan.FromMicroseconds(50);
 
     /// <summary>
-    /// How long one turn may hold a poller's thread before that is logged, with the name of what holds it: 1 ms to 1 day, or
-    /// <see cref="Timeout.InfiniteTimeSpan"/> for never. Default 250 ms.
+    /// How long one turn may hold a poller's thread before that is logged, with the name of what holds it, and once more when it is over, with the
+    /// whole time: 1 ms to 1 day, or <see cref="Timeout.InfiniteTimeSpan"/> for never. Default 250 ms.
     /// </summary>
     public TimeSpan StallThreshold { get; set; } = TimeSpan.FromMilliseconds(250);
 

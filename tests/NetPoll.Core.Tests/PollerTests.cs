@@ -719,19 +719,6 @@ public sealed class PollerTests
         }
     }
 
-    private sealed class WatchedClock : FakeTimeProvider
-    {
-        private int _looks;
-
-        internal int Looks => Volatile.Read(ref _looks);
-
-        public override long GetTimestamp()
-        {
-            Interlocked.Increment(ref _looks);
-            return base.GetTimestamp();
-        }
-    }
-
     private sealed class BrokenWaiter : IPollWaiter
     {
         public void Resume(PollSignals signals) => throw new PollerInvariantException("by the test");

@@ -13,6 +13,9 @@ internal sealed class CapturedLog : ILogger
     /// <summary>Whether it throws, too, as a log whose disk is full.</summary>
     internal bool IsBroken { get; init; }
 
+    /// <summary>Runs in the call of whoever logs.</summary>
+    internal Action<Entry>? OnEntry { get; set; }
+
     public IDisposable? BeginScope<TState>(TState state)
         where TState : notnull => null;
 
@@ -20,7 +23,9 @@ internal sealed class CapturedLog : ILogger
 
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
-        _entries.Enqueue(new Entry(logLevel, eventId.Id, formatter(state, exception), exception));
+        Entry entry = new(logLevel, eventId.Id, formatter(state, exception), exception);
+        _entries.Enqueue(entry);
+        OnEntry?.Invoke(entry);
         if (IsBroken)
         {
             throw new AggregateException("A provider has failed.", new IOException("The disk is full."));
