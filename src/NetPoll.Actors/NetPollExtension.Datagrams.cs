@@ -150,7 +150,7 @@ public sealed partial class NetPollExtension
         ActorPoller home = NextHome();
         DatagramPort? port = null;
         await home.RunAsync(() => port = DatagramPort.Spawn(this, home, socket, id, factory, options)).ConfigureAwait(false);
-        Log.ReceivingDatagrams(Options.Logger, id, port!.LocalEndPoint);
+        Log.ReceivingDatagrams(Logger, id, port!.LocalEndPoint);
         return port.Handle;
     }
 

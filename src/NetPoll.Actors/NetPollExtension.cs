@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using NetPoll.Actors.Connections;
 using NetPoll.Actors.Diagnostics;
@@ -7,6 +8,7 @@ using NetPoll.Actors.Listening;
 using NetPoll.Actors.Pollers;
 using NetPoll.Core;
 using NetPoll.Core.Backends;
+using NetPoll.Core.Diagnostics;
 using Proto;
 using Proto.Extensions;
 using Log = NetPoll.Actors.Diagnostics.Log;
@@ -38,6 +40,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         options.Validate();
         System = system;
         Options = options;
+        Logger = GuardedLogger.Of(options.Logger);
         if (options.Pollers.Logger == NullLogger.Instance)
         {
             options.Pollers.Logger = options.Logger;
@@ -54,7 +57,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
 
         ConnectionTable = system.Root.SpawnNamed(Props.FromProducer(() => new ConnectionTableActor(this)), ConnectionTableActor.Id);
         _balancer = options.Balancing is { } balancing && Homes.Length > 1 ? new Balancer(Homes, balancing, options.Pollers.TimeProvider) : null;
-        _onSystemShutdown = system.Shutdown.Register(CloseAbruptly);
+        _onSystemShutdown = system.Shutdown.UnsafeRegister(static extension => ((NetPollExtension)extension!).CloseAbruptly(), this);
         ActorMetrics.Add(this);
     }
 
@@ -76,6 +79,9 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     internal ActorSystem System { get; }
 
     internal NetPollOptions Options { get; }
+
+    /// <summary>The options' logger. It never throws.</summary>
+    internal ILogger Logger { get; }
 
     /// <summary>The unsent output of all connections.</summary>
     internal OutputBudget OutputBudget { get; }
@@ -221,7 +227,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
             throw;
         }
 
-        Log.Listening(Options.Logger, listener.EndPoint, listener.Id);
+        Log.Listening(Logger, listener.EndPoint, listener.Id);
         return listener.Handle;
     }
 
@@ -251,10 +257,10 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     /// <summary>As <see cref="ShutdownAsync"/>, with <see cref="NetPollOptions.DrainTimeout"/> to drain.</summary>
     public ValueTask DisposeAsync() => new(ShutdownAsync(Options.DrainTimeout));
 
-    /// <summary>The poller for the next newcomer, by <see cref="PollerOptions.Placement"/>; one that drains only where all do. Any thread.</summary>
+    /// <summary>The poller for the next newcomer, by <see cref="PollerOptions.Placement"/>; one that drains or has failed only where all do. Any thread.</summary>
     internal ActorPoller NextHome() => Options.Pollers.Placement == PollerPlacement.LeastLoaded ? LeastLoadedHome() : NextHomeInTurn();
 
-    /// <summary>One poller after the other, those left out that drain. Any thread.</summary>
+    /// <summary>One poller after the other, those left out that drain or have failed. Any thread.</summary>
     internal ActorPoller NextHomeInTurn()
     {
         ActorPoller home;
@@ -263,23 +269,23 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         {
             home = Homes[Interlocked.Increment(ref _nextHome) % (uint)Homes.Length];
         }
-        while (home.IsDraining && ++tries < Homes.Length);
+        while (!home.TakesNewcomers && ++tries < Homes.Length);
 
         return home;
     }
 
-    /// <summary>The poller with the fewest descriptors, those left out that drain. Any thread.</summary>
+    /// <summary>The poller with the fewest descriptors, those left out that drain or have failed. Any thread.</summary>
     internal ActorPoller LeastLoadedHome()
     {
-        ActorPoller[] open = Array.FindAll(Homes, static home => !home.IsDraining);
+        ActorPoller[] open = Array.FindAll(Homes, static home => home.TakesNewcomers);
         return PollerGroup.LeastLoaded(open.Length == 0 ? Homes : open, static home => home.Load, Interlocked.Increment(ref _nextHome));
     }
 
     /// <summary>Whether a listener has one socket, whose acceptor spreads the connections, instead of one for each poller.</summary>
     internal bool HasOneAcceptorForAll => !Platform.CanSharePort || Options.Pollers.Placement == PollerPlacement.LeastLoaded;
 
-    /// <summary>Whether every poller drains, so that none is left for newcomers. Any thread.</summary>
-    internal bool IsDrainingWholly => Array.TrueForAll(Homes, static home => home.IsDraining);
+    /// <summary>Whether every poller drains or has failed, so that none is left for newcomers. Any thread.</summary>
+    internal bool IsClosedToNewcomers => Array.TrueForAll(Homes, static home => !home.TakesNewcomers);
 
     /// <summary>No listener accepts on this poller any more when the task has ended; what waited in their queues was taken. Any thread.</summary>
     internal Task StopAcceptingOnAsync(ActorPoller home) =>
@@ -312,7 +318,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
         catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
         {
             // A timer may be a little early by another clock.
-            Log.DrainTimedOut(Options.Logger, Connections.Live, exception is TimeoutException ? drain : clock.GetElapsedTime(start));
+            Log.DrainTimedOut(Logger, Connections.Live, exception is TimeoutException ? drain : clock.GetElapsedTime(start));
         }
 
         await ForEachConnectionAsync(static connection => connection.Abandon(CloseReason.Shutdown)).ConfigureAwait(false);

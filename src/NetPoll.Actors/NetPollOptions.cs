@@ -10,7 +10,10 @@ public sealed class NetPollOptions
     /// <summary>The poller threads.</summary>
     public PollerOptions Pollers { get; set; } = new();
 
-    /// <summary>Where connections and listeners report what goes wrong, and the pollers too unless they have a logger of their own. Default: nowhere.</summary>
+    /// <summary>
+    /// Where connections and listeners report what goes wrong, and the pollers too unless they have a logger of their own. Default: nowhere. What
+    /// it throws is swallowed, since the pollers' threads must go on.
+    /// </summary>
     public ILogger Logger { get; set; } = NullLogger.Instance;
 
     /// <summary>

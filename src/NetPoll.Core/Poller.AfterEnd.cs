@@ -70,7 +70,7 @@ public sealed partial class Poller
 
                 try
                 {
-                    work.Run();
+                    Do(work);
                 }
                 catch (Exception exception) when (IsSurvivable(exception))
                 {

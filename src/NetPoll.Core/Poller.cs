@@ -36,6 +36,7 @@ public sealed partial class Poller
     private readonly ILogger _logger;
     private readonly PollerClock _clock;
     private readonly long _runQueueBudget;
+    private readonly long _stallThreshold;
     private readonly Thread _thread;
     private readonly PollerInbox _inbox = new();
     private readonly Lock _backendGate = new();
@@ -74,20 +75,22 @@ public sealed partial class Poller
     private long _staleEvents;
     private long _spuriousWakeups;
     private long _longestTurn;
+    private long _longTurnEndedAt;
     private long _busy;
     private long _wakeupsSent;
     private long _wakeupsCoalesced;
 
-    internal Poller(int index, string group, PollerOptions options, PollPlatform platform)
+    internal Poller(int index, string group, PollerOptions options, PollPlatform platform, ILogger logger)
     {
         Index = index;
         Group = group;
         Name = $"poller-{index}";
         _options = options;
         _platform = platform;
-        _logger = options.Logger;
+        _logger = logger;
         _clock = new PollerClock(options.TimeProvider);
         _runQueueBudget = options.RunQueueBudget.Ticks * 100;
+        _stallThreshold = options.StallThreshold == Timeout.InfiniteTimeSpan ? long.MaxValue : options.StallThreshold.Ticks * 100;
         _now = _clock.Nanoseconds;
         _wheel = new TimingWheel(_now);
         _cache = new PollCache(_wheel, options.MaxDescriptors);
@@ -96,7 +99,9 @@ public sealed partial class Poller
         _needsArming = _backend.NeedsArming;
         if (options.TimeProvider != TimeProvider.System)
         {
-            // A clock that somebody else moves is not noticed by a thread asleep in the kernel: its own timer must wake us.
+            // A clock that somebody else moves is not noticed by a thread asleep in the kernel: its own timer must wake us. It lives as long as the
+            // poller, and must not keep alive what its starter has in async-locals.
+            using AsyncFlowControl flow = ExecutionContext.SuppressFlow();
             _timer = options.TimeProvider.CreateTimer(static state => ((Poller)state!).Wake(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
 
@@ -126,7 +131,10 @@ public sealed partial class Poller
     /// <summary>Whether the thread has ended, by a shutdown or a failure, so that posted work runs on the thread pool. Any thread.</summary>
     public bool HasStopped => Volatile.Read(ref _isBackendGone);
 
-    /// <summary>How long the turn that runs has lasted; zero while the poller waits for events. Any thread.</summary>
+    /// <summary>Whether it ends or has ended, by a shutdown or a failure, so that it is no place for newcomers. Any thread.</summary>
+    internal bool IsEnding => Volatile.Read(ref _isStopping);
+
+    /// <summary>How long the turn that runs has lasted; zero while the poller waits for events, and after its end. Any thread.</summary>
     public TimeSpan HeldFor => TurnStartedAt is var start and not 0 ? TimeSpan.FromTicks(Math.Max(0, _clock.Nanoseconds - start) / 100) : TimeSpan.Zero;
 
     /// <summary>Completes when the thread has ended and everything that waited has been told.</summary>
@@ -156,6 +164,7 @@ public sealed partial class Poller
 
     internal PollerClock Clock => _clock;
 
+    /// <summary>Where whoever lives here reports. It never throws.</summary>
     internal ILogger Logger => _logger;
 
     internal string BackendName => _backend.Name;
@@ -169,7 +178,8 @@ public sealed partial class Poller
     /// <summary>Queues a callback for the poller's thread. Any thread; never runs it inside the call; in order for each caller.</summary>
     /// <remarks>
     /// After the poller has stopped it runs on the thread pool, still one after the other and never two at once. An exception that it throws is
-    /// logged; the poller goes on.
+    /// logged; the poller goes on. It finds its async-locals empty: those of the caller do not come along, and what it sets there is seen by
+    /// what it starts and awaits, and by nothing else that runs on the poller.
     /// </remarks>
     public void Post(Action callback)
     {
@@ -259,7 +269,9 @@ public sealed partial class Poller
     internal void Start()
     {
         PollerMetrics.Add(this);
-        _thread.Start();
+
+        // Without the starter's async-locals: the thread outlives the request, or the test, that happened to need the pollers first.
+        _thread.UnsafeStart();
     }
 
     /// <summary>A wake-up after which the system had nothing. The poller's thread.</summary>
@@ -267,6 +279,9 @@ public sealed partial class Poller
 
     /// <summary>When the turn that runs has begun, in nanoseconds; 0 while the poller waits. Any thread.</summary>
     internal long TurnStartedAt => Volatile.Read(ref _turnStartedAt);
+
+    /// <summary>When the last turn that was long enough to be a stall has ended, in nanoseconds; 0 before the first. Any thread.</summary>
+    internal long LongTurnEndedAt => Volatile.Read(ref _longTurnEndedAt);
 
     /// <summary>What runs, for the one who asks what holds the thread. Any thread; perhaps over by now.</summary>
     internal object? CurrentWork => _ready.InHand ?? Volatile.Read(ref _currentWork);
@@ -624,6 +639,11 @@ public sealed partial class Poller
         {
             _longestTurn = turn;
         }
+
+        if (turn >= _stallThreshold)
+        {
+            Volatile.Write(ref _longTurnEndedAt, now);
+        }
     }
 
     // Rounded up: the last millisecond must not become a busy loop.
@@ -769,7 +789,7 @@ public sealed partial class Poller
             try
             {
                 _currentWork = work;
-                work.Run();
+                Do(work);
             }
             catch (Exception exception) when (IsSurvivable(exception))
             {
@@ -790,6 +810,32 @@ public sealed partial class Poller
 
                 untilClockLook = WorkPerClockLook;
             }
+        }
+    }
+
+    // A callback is foreign code: it neither sees what others have left in async-locals nor leaves them anything. All other work knows whose it is.
+    private void Do(IPollerWork work)
+    {
+        if (work is CallbackWork callback)
+        {
+            DoAlone(callback);
+        }
+        else
+        {
+            work.Run();
+        }
+    }
+
+    private void DoAlone(CallbackWork callback)
+    {
+        ResetExecutionContext();
+        try
+        {
+            callback.Run();
+        }
+        finally
+        {
+            ResetExecutionContext();
         }
     }
 
@@ -824,6 +870,10 @@ public sealed partial class Poller
         {
             RunQueued();
         }
+
+        // Nothing holds a thread that is no more; and what ran last is not kept alive.
+        Volatile.Write(ref _turnStartedAt, 0);
+        _currentWork = null;
 
         // A loop that yields and comes back never ends by itself; it goes on where everything posted from now on goes.
         HandOver();

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.Extensions.Logging;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Diagnostics;
 
@@ -13,6 +14,7 @@ public sealed class PollerGroup : IAsyncDisposable
     private static int _unnamed;
 
     private readonly PollerOptions _options;
+    private readonly ILogger _logger;
 
     /// <summary>Starting and stopping, one at a time. Go: <c>netpollInitLock</c>.</summary>
     private readonly Lock _gate = new();
@@ -29,6 +31,7 @@ public sealed class PollerGroup : IAsyncDisposable
     {
         _options = options ?? new PollerOptions();
         _options.Validate();
+        _logger = GuardedLogger.Of(_options.Logger);
         Name = _options.Name ?? string.Create(CultureInfo.InvariantCulture, $"group-{Interlocked.Increment(ref _unnamed)}");
     }
 
@@ -83,7 +86,7 @@ public sealed class PollerGroup : IAsyncDisposable
 
             if (_options.StallThreshold != Timeout.InfiniteTimeSpan)
             {
-                _stallDetector = new StallDetector(_pollers, _options.StallThreshold, _options.Logger);
+                _stallDetector = new StallDetector(_pollers, _options.StallThreshold, _logger);
             }
 
             // Only after every poller has a backend: a half-made group must never be visible.
@@ -92,34 +95,38 @@ public sealed class PollerGroup : IAsyncDisposable
 
         if (Platform.DescriptorLimit is var limit and not long.MaxValue)
         {
-            Log.GroupStarted(_options.Logger, Name, _pollers.Length, _pollers[0].BackendName, limit);
+            Log.GroupStarted(_logger, Name, _pollers.Length, _pollers[0].BackendName, limit);
         }
         else
         {
-            Log.GroupStartedWithoutLimit(_options.Logger, Name, _pollers.Length, _pollers[0].BackendName);
+            Log.GroupStartedWithoutLimit(_logger, Name, _pollers.Length, _pollers[0].BackendName);
         }
     }
 
     /// <summary>
     /// The poller for the next newcomer, by <see cref="PollerOptions.Placement"/>; the current one if the caller runs on a poller of this
-    /// group. Any thread; starts the pollers if need be.
+    /// group. One that has failed is passed over, unless all have. Any thread; starts the pollers if need be.
     /// </summary>
     public Poller Choose()
     {
         Start();
-        if (Poller.Current is { } current && Array.IndexOf(_pollers, current) >= 0)
+        if (Poller.Current is { IsEnding: false } current && Array.IndexOf(_pollers, current) >= 0)
         {
             return current;
         }
 
         uint next = Interlocked.Increment(ref _next);
         return _options.Placement == PollerPlacement.LeastLoaded
-            ? LeastLoaded(_pollers, static poller => poller.Monitored, next)
-            : _pollers[next % (uint)_pollers.Length];
+            ? LeastLoaded(_pollers, static poller => poller.IsEnding ? int.MaxValue : poller.Monitored, next)
+            : NextInTurn(next);
     }
 
     /// <summary>The poller for everything that has this number, as the hash of a user or a room: always the same one. Any thread.</summary>
     /// <param name="hash">Any number.</param>
+    /// <remarks>
+    /// A poller that has failed is not passed over: what was posted to it before has its state there, and still runs one piece after the other, on
+    /// the thread pool (<see cref="Poller.HasStopped"/>).
+    /// </remarks>
     public Poller Choose(int hash)
     {
         Start();
@@ -171,6 +178,18 @@ public sealed class PollerGroup : IAsyncDisposable
         return best;
     }
 
+    private Poller NextInTurn(uint turn)
+    {
+        uint count = (uint)_pollers.Length;
+        Poller chosen = _pollers[turn % count];
+        for (uint step = 1; chosen.IsEnding && step < count; step++)
+        {
+            chosen = _pollers[(turn + step) % count];
+        }
+
+        return chosen;
+    }
+
     private Poller[] CreatePollers()
     {
         Poller[] pollers = new Poller[_options.PollerCount];
@@ -179,7 +198,7 @@ public sealed class PollerGroup : IAsyncDisposable
         {
             for (; made < pollers.Length; made++)
             {
-                pollers[made] = new Poller(made, Name, _options, Platform);
+                pollers[made] = new Poller(made, Name, _options, Platform, _logger);
             }
 
             return pollers;

@@ -55,22 +55,26 @@ public sealed class PollerOptions
     public TimeSpan MaxSpin { get; set; } = TimeSpan.FromMicroseconds(50);
 
     /// <summary>
-    /// How long one turn may hold a poller's thread before that is logged, with the name of what holds it: 1 ms to 1 day, or
-    /// <see cref="Timeout.InfiniteTimeSpan"/> for never. Default 250 ms.
+    /// How long one turn may hold a poller's thread before that is logged, with the name of what holds it, and once more when it is over, with the
+    /// whole time: 1 ms to 1 day, or <see cref="Timeout.InfiniteTimeSpan"/> for never. Default 250 ms.
     /// </summary>
     public TimeSpan StallThreshold { get; set; } = TimeSpan.FromMilliseconds(250);
 
     /// <summary>
     /// Whether code that awaits on a poller's thread gets back what it had in <see cref="AsyncLocal{T}"/> values, as the current activity of a
     /// trace, and whether what it starts from there inherits them. Default true, as everywhere in .NET. Without, such values are lost at
-    /// every await there, and an awaited echo costs about 1% less.
+    /// every await there, and an awaited echo costs about 1% less; after an await such code finds what the thread happens to have, so what one
+    /// connection's code sets there may be seen by another's. What is posted finds them empty, either way.
     /// </summary>
     public bool FlowExecutionContext { get; set; } = true;
 
     /// <summary>The clock of every deadline. Default: the system's. With another one the pollers sleep on the timers that it makes.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 
-    /// <summary>Where the pollers report their start and what goes wrong on their threads. Default: nowhere.</summary>
+    /// <summary>
+    /// Where the pollers report their start and what goes wrong on their threads. Default: nowhere. What it throws is swallowed, since those
+    /// threads must go on.
+    /// </summary>
     public ILogger Logger { get; set; } = NullLogger.Instance;
 
     /// <summary>The operating system as the pollers see it; tests script another one.</summary>

@@ -49,6 +49,20 @@ public sealed class ForgottenHandleTests
     }
 
     [Fact]
+    public async Task A_listener_and_a_connection_are_closed_also_when_the_log_throws()
+    {
+        CapturedLog log = new() { IsBroken = true };
+        await using PollerGroup group = new(new PollerOptions { PollerCount = 1, Logger = log });
+        using Socket peer = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        ForgetListenerAndConnection(group, peer);
+
+        await Collected("both are reported", () => log.Entries.Count(static entry => entry.Id is ConnectionForgotten or ListenerForgotten) == 2);
+
+        await Eventually.Equal("watched descriptors", 0, () => group.Pollers[0].Snapshot().Monitored);
+        Assert.Equal(0, await peer.ReceiveAsync(new byte[1], SocketFlags.None, Cancellation).AsTask().WaitAsync(Limit, Cancellation));
+    }
+
+    [Fact]
     public async Task A_pipe_s_end_and_a_file_are_closed_and_reported()
     {
         TestBackend.SkipOnPortable("The portable backend has none but sockets.");
@@ -99,6 +113,14 @@ public sealed class ForgottenHandleTests
     {
         _ = NetDescriptor.Adopt(File.OpenHandle("/dev/null"), group);
         return NetDescriptor.CreatePipe(group).Reader;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void ForgetListenerAndConnection(PollerGroup group, Socket peer)
+    {
+        NetListener listener = NetListener.Listen(new IPEndPoint(IPAddress.Loopback, 0), group);
+        peer.Connect(listener.LocalEndPoint);
+        Forget(listener);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

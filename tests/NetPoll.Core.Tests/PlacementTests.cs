@@ -33,6 +33,73 @@ public sealed class PlacementTests
         Assert.Equal(3, Enumerable.Range(0, 3).Select(_ => group.Choose()).Distinct().Count());
     }
 
+    [Theory]
+    [InlineData(PollerPlacement.RoundRobin)]
+    [InlineData(PollerPlacement.LeastLoaded)]
+    public async Task A_poller_that_has_failed_is_passed_over(PollerPlacement placement)
+    {
+        ScriptedPlatform platform = new();
+        await using PollerGroup group = new(new PollerOptions { PollerCount = 3, Placement = placement, Platform = platform });
+        Poller failed = group.Pollers[1];
+        platform.Backends[1].FailWait(new IOException("the system refuses"));
+        await failed.Stopped;
+
+        Poller[] chosen = [.. Enumerable.Range(0, 12).Select(_ => group.Choose())];
+        Poller? chosenThere = null;
+        await failed.RunAsync(() => { chosenThere = group.Choose(); });
+
+        Assert.DoesNotContain(failed, chosen);
+        Assert.Equal(2, chosen.Distinct().Count());
+        Assert.NotSame(failed, chosenThere);
+    }
+
+    [Theory]
+    [InlineData(PollerPlacement.RoundRobin)]
+    [InlineData(PollerPlacement.LeastLoaded)]
+    public async Task Where_all_have_failed_one_of_them_is_chosen_and_refuses(PollerPlacement placement)
+    {
+        ScriptedPlatform platform = new();
+        await using PollerGroup group = new(new PollerOptions { PollerCount = 2, Placement = placement, Platform = platform });
+        group.Start();
+        foreach (ScriptedBackend backend in platform.Backends)
+        {
+            backend.FailWait(new IOException("the system refuses"));
+        }
+
+        await Task.WhenAll(group.Pollers.Select(static poller => poller.Stopped));
+
+        Assert.False(group.Choose().Open(new ScriptedSocket(), out _).IsSuccess);
+    }
+
+    [Fact]
+    public async Task An_accept_loop_loses_nobody_because_another_poller_has_failed()
+    {
+        await using NetListenerFixture fixture = new(pollers: 2);
+        Poller failed = fixture.Group.Pollers.Single(poller => poller != fixture.Listener.Poller);
+        failed.Stop();
+        await failed.Stopped;
+
+        for (int count = 0; count < 4; count++)
+        {
+            await using Loopback pair = await Loopback.ConnectAsync(fixture.Listener);
+            await pair.SendAsync(new byte[] { 42 });
+            Assert.Equal(1, await pair.Connection.ReadAsync(new byte[8]));
+        }
+    }
+
+    [Fact]
+    public async Task A_hash_leads_to_the_same_poller_also_when_that_has_failed_and_what_is_posted_there_runs()
+    {
+        ScriptedPlatform platform = new();
+        await using PollerGroup group = new(new PollerOptions { PollerCount = 2, Platform = platform });
+        Poller chosen = group.Choose(hash: 1);
+        platform.Backends[chosen.Index].FailWait(new IOException("the system refuses"));
+        await chosen.Stopped;
+
+        Assert.Same(chosen, group.Choose(hash: 1));
+        Assert.True(await group.Choose(hash: 1).RunAsync(() => Task.FromResult(chosen.IsCurrent)));
+    }
+
     [Fact]
     public async Task A_hash_always_leads_to_the_same_poller_and_hashes_lead_to_all()
     {

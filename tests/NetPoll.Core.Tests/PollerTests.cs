@@ -579,6 +579,32 @@ public sealed class PollerTests
     }
 
     [Fact]
+    public async Task Work_that_throws_into_a_log_that_throws_does_not_end_the_poller()
+    {
+        CapturedLog log = new() { IsBroken = true };
+        await using ScriptedPoller world = new(options => options.Logger = log);
+
+        world.Poller.Post(static () => throw new FormatException("by the test"));
+        await world.Poller.RunAsync(static () => { }).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+
+        Assert.IsType<FormatException>(Assert.Single(log.Entries, static entry => entry.Level == LogLevel.Error).Exception);
+    }
+
+    [Fact]
+    public async Task A_poller_that_fails_tells_everybody_also_when_the_log_throws()
+    {
+        CapturedLog log = new() { IsBroken = true };
+        await using ScriptedPoller world = new(options => options.Logger = log);
+        Task<int> read = world.Open(new ScriptedSocket()).ReadAsync(new byte[1]).AsTask();
+
+        world.Backend.FailWait(new System.ComponentModel.Win32Exception(Errno.EBADF));
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => read.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+        await world.Poller.Stopped.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        Assert.Single(log.Entries, static entry => entry.Level == LogLevel.Critical);
+    }
+
+    [Fact]
     public async Task A_poller_whose_wait_fails_tells_everybody_and_says_so()
     {
         await using ScriptedPoller world = new();
@@ -612,6 +638,38 @@ public sealed class PollerTests
         await world.Poller.Stopped;
         Assert.Single(world.Log.Entries, static entry => entry.Level == LogLevel.Critical);
         Assert.DoesNotContain(world.Log.Entries, static entry => entry.Exception is NullReferenceException);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_poller_that_has_ended_is_held_by_nothing_and_never_reported_as_held(bool fails)
+    {
+        WatchedClock clock = new();
+        await using ScriptedPoller world = new(options =>
+        {
+            options.TimeProvider = clock;
+            options.StallThreshold = TimeSpan.FromMilliseconds(20);
+        });
+        if (fails)
+        {
+            ScriptedSocket broken = new();
+            Assert.True(world.Open(broken).Descriptor.TryPark(PollMode.Read, new BrokenWaiter(), out _));
+            world.Backend.Inject(broken, ReadEdge);
+        }
+        else
+        {
+            world.Poller.Stop();
+        }
+
+        await world.Poller.Stopped;
+        clock.Advance(TimeSpan.FromSeconds(1));
+        int looks = clock.Looks;
+        await Eventually.True("the watch has looked at it since", () => clock.Looks >= looks + 2);
+
+        Assert.Equal(TimeSpan.Zero, world.Poller.HeldFor);
+        Assert.Null(world.Poller.CurrentWork);
+        Assert.DoesNotContain(world.Log.Entries, static entry => entry.Id == 7);
     }
 
     [Fact]

@@ -201,8 +201,9 @@ public sealed class PollerThreadTests
         // Of the process, since a backend may turn in circles within one wait, and on other threads. What the runtime does for itself meanwhile
         // is not there every time.
         TimeSpan time = StressScale.Duration(TimeSpan.FromSeconds(1));
+        TimeSpan allowed = time / 100;
         TimeSpan spent = TimeSpan.MaxValue;
-        for (int attempt = 0; attempt < 3 && spent > time / 20; attempt++)
+        for (int attempt = 0; attempt < 5 && spent > allowed; attempt++)
         {
             TimeSpan before = Environment.CpuUsage.TotalTime;
             await Task.Delay(time, Cancellation);
@@ -210,7 +211,7 @@ public sealed class PollerThreadTests
             spent = now < spent ? now : spent;
         }
 
-        Assert.True(spent <= time / 20, $"{spent.TotalMilliseconds} ms of the processor's time were used in {time.TotalMilliseconds} ms.");
+        Assert.True(spent <= allowed, $"{spent.TotalMilliseconds} ms of the processor's time were used in {time.TotalMilliseconds} ms.");
         Assert.Equal(waits, poller.Snapshot().Waits);
         Assert.All(reads, static read => Assert.False(read.IsCompleted));
         foreach (Loopback pair in pairs)

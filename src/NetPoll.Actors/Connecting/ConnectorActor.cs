@@ -118,13 +118,13 @@ internal sealed class ConnectorActor : IActor, IDisposable
         {
             // Cancelled only by the stop, which ends these continuations.
             Exception failure = attempt.Exception?.InnerException ?? new OperationCanceledException();
-            Log.AttemptFailed(_extension.Options.Logger, failure, _id, _endPoint, _state.Attempt);
+            Log.AttemptFailed(_extension.Logger, failure, _id, _endPoint, _state.Attempt);
             Retry(context, failure, closed: null);
             return;
         }
 
         _connectedAt = Time.GetTimestamp();
-        Log.Connected(_extension.Options.Logger, _id, _endPoint, _state.Attempt);
+        Log.Connected(_extension.Logger, _id, _endPoint, _state.Attempt);
         Tell(context, _state with { Phase = ConnectorPhase.Connected, Connection = attempt.Result });
         if (_early is { } early)
         {
@@ -135,7 +135,7 @@ internal sealed class ConnectorActor : IActor, IDisposable
     private void Lose(IContext context, ConnectionClosed closed)
     {
         _current = null;
-        Log.ConnectionLost(_extension.Options.Logger, _id, _endPoint, closed.Reason);
+        Log.ConnectionLost(_extension.Logger, _id, _endPoint, closed.Reason);
         if (Time.GetElapsedTime(_connectedAt) >= _options.StableAfter)
         {
             _backoff.Reset();

@@ -145,7 +145,7 @@ internal sealed class OutboundConnection : IConnectionOwner
     }
 
     private ActorPoller ChooseHome(ActorPoller? caller) =>
-        caller is { IsDraining: false } && ReferenceEquals(caller.Extension, _extension) ? caller : _extension.NextHome();
+        caller is { TakesNewcomers: true } && ReferenceEquals(caller.Extension, _extension) ? caller : _extension.NextHome();
 
     // In a turn of its own poller: a producer runs on the spawner's thread, and the connection must be whole before its first event.
     private Task<PID> SpawnAsync(ActorPoller home, PollableSocket socket, CancellationToken cancellationToken)

@@ -23,7 +23,7 @@ public sealed record NetPollHealth(bool IsStopping, IReadOnlyList<PollerHealth> 
 /// <summary>Whether a poller does its work, at one moment.</summary>
 /// <param name="Pid">The poller's actor.</param>
 /// <param name="IsRunning">Its thread runs. One that has ended, by a failure or a shutdown, never runs again.</param>
-/// <param name="HeldFor">How long the turn that runs has lasted; zero while the poller waits for events.</param>
+/// <param name="HeldFor">How long the turn that runs has lasted; zero while the poller waits for events, and after its end.</param>
 /// <param name="IsStalled">That is as long as <see cref="PollerOptions.StallThreshold"/>, or longer: whatever else lives there waits.</param>
 public sealed record PollerHealth(PID Pid, bool IsRunning, TimeSpan HeldFor, bool IsStalled)
 {

@@ -40,7 +40,7 @@ internal sealed class Acceptor : WatchedSocket
     internal bool IsAccepting => IsWatched && !Volatile.Read(ref _isClosed);
 
     /// <summary>Whether its poller takes no connections any more, so that it is right when this one accepts none. Any thread.</summary>
-    internal bool IsLeftOut => Home.IsDraining && !_isForAll;
+    internal bool IsLeftOut => !_isForAll && (Home.IsDraining || (Home.Poller.IsEnding && !Home.Extension.IsClosedToNewcomers));
 
     /// <summary>Begins to accept.</summary>
     /// <exception cref="IOException">The poller could not take the socket.</exception>
@@ -50,7 +50,7 @@ internal sealed class Acceptor : WatchedSocket
         ObjectDisposedException.ThrowIf(_isClosed, _listener);
         if (IsLeftOut)
         {
-            // Told to before the listener was there to be stopped: the other pollers' sockets serve.
+            // Told to drain, or failed, before the listener was there to be stopped: the other pollers' sockets serve.
             CloseSocket();
             return;
         }

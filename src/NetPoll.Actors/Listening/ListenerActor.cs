@@ -40,7 +40,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         Addresses = options.AddressLimits.Count == 0 ? null : new AddressTable(options.AddressLimits, options.ExemptNetworks);
         ProxyProtocol = options.ProxyProtocol is { } proxy ? new TrustedProxies(proxy) : null;
         Clock = new PollerClock(extension.Options.Pollers.TimeProvider);
-        Refusals = new RefusalLog(id, extension.Options.Logger, Clock);
+        Refusals = new RefusalLog(id, extension.Logger, Clock);
         Reserve = new DescriptorReserve(extension.Platform);
 
         // The start is timed by nobody: a stopwatch for every connection would only cost.
@@ -151,7 +151,7 @@ internal sealed class ListenerActor : IActor, IConnectionOwner
         {
             await _acceptors[home.Poller.Index].StopAsync().ConfigureAwait(false);
         }
-        else if (_extension.IsDrainingWholly)
+        else if (_extension.IsClosedToNewcomers)
         {
             // What waits in the queue still goes to the poller that was the last to be told, which tells them.
             Interlocked.Exchange(ref _lastAdmission, admission);

@@ -71,7 +71,7 @@ internal readonly struct ConnectionScope
         catch (Exception exception)
 #pragma warning restore CA1031
         {
-            Log.ScopeFailed(_extension.Options.Logger, exception, _connection);
+            Log.ScopeFailed(_extension.Logger, exception, _connection);
         }
         finally
         {

@@ -48,7 +48,7 @@ internal sealed class ActorPoller : IPollerWork
 
     internal Poller Poller { get; }
 
-    internal ILogger Logger => Extension.Options.Logger;
+    internal ILogger Logger => Extension.Logger;
 
     /// <summary>The actor that is this poller.</summary>
     internal PID Pid { get; set; } = null!;
@@ -94,6 +94,9 @@ internal sealed class ActorPoller : IPollerWork
 
     /// <summary>Whether it takes no new connections, for good. Any thread.</summary>
     internal bool IsDraining => Volatile.Read(ref _isDraining);
+
+    /// <summary>Whether it is a place for newcomers: it was not told to drain, and its poller has not failed. Any thread.</summary>
+    internal bool TakesNewcomers => !IsDraining && !Poller.IsEnding;
 
     /// <summary>The time as a timer takes it: longer than its 49 days is as good as for ever.</summary>
     internal static TimeSpan ForTimer(TimeSpan time) => time.TotalMilliseconds < uint.MaxValue ? time : Timeout.InfiniteTimeSpan;

@@ -38,6 +38,9 @@ internal sealed class Balancer : IDisposable
         _time = time;
         _busyBefore = [.. homes.Select(BusyOf)];
         _lookedAt = time.GetTimestamp();
+
+        // Without the async-locals of whoever made the system, as the pollers' threads.
+        using AsyncFlowControl flow = ExecutionContext.SuppressFlow();
         _timer = time.CreateTimer(static state => ((Balancer)state!).Look(), this, options.Period, options.Period);
     }
 
@@ -86,7 +89,7 @@ internal sealed class Balancer : IDisposable
             }
 
             double[] shares = TakeShares();
-            int[] open = [.. Enumerable.Range(0, _homes.Length).Where(index => !_homes[index].IsDraining)];
+            int[] open = [.. Enumerable.Range(0, _homes.Length).Where(index => _homes[index].TakesNewcomers)];
             if (open.Length < 2)
             {
                 return;

@@ -12,10 +12,10 @@ public sealed class PollerChoice
     /// <summary>A rule of the caller's.</summary>
     internal PollerChoice(Func<ActorSystem, ActorPoller> choose) => _choose = choose;
 
-    /// <summary>One poller after the other, those left out that were told to drain (<see cref="DrainPoller"/>).</summary>
+    /// <summary>One poller after the other, those left out that were told to drain (<see cref="DrainPoller"/>) or have failed.</summary>
     public static PollerChoice RoundRobin { get; } = new(static system => system.NetPoll().NextHomeInTurn());
 
-    /// <summary>The poller that watches the fewest descriptors, those left out that were told to drain; of several, one after the other.</summary>
+    /// <summary>The poller that watches the fewest descriptors, those left out that were told to drain or have failed; of several, one after the other.</summary>
     public static PollerChoice LeastLoaded { get; } = new(static system => system.NetPoll().LeastLoadedHome());
 
     /// <summary>The poller on whose thread the actor is spawned, as by another actor that lives there.</summary>
@@ -45,7 +45,7 @@ public sealed class PollerChoice
     }
 
     /// <summary>The same poller for all that has this number, as the hash of a user or a room, so that they meet on one thread.</summary>
-    /// <param name="hash">Any number. A poller that was told to drain is not left out.</param>
+    /// <param name="hash">Any number. A poller that was told to drain, or has failed, is not left out.</param>
     public static PollerChoice ByHash(int hash) => new(system =>
     {
         ActorPoller[] homes = system.NetPoll().Homes;

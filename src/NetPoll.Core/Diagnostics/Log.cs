@@ -35,6 +35,9 @@ internal static partial class Log
     [LoggerMessage(7, LogLevel.Warning, "{Poller} has been held for {Held} by {Work}; everything else on it waits")]
     internal static partial void PollerStalled(ILogger logger, string poller, TimeSpan held, object work);
 
+    [LoggerMessage(12, LogLevel.Warning, "{Poller} goes on; it was held for {Held} by {Work}")]
+    internal static partial void PollerGoesOn(ILogger logger, string poller, TimeSpan held, object work);
+
     [LoggerMessage(4, LogLevel.Warning, "Accepting on {EndPoint} failed with {Error} (errno {NativeError}); trying again in {Delay}")]
     internal static partial void AcceptFailed(ILogger logger, System.Net.EndPoint? endPoint, System.Net.Sockets.SocketError error, int nativeError, TimeSpan delay);
 }

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace NetPoll.Core.Diagnostics;
 
-/// <summary>Looks now and then whether a poller's thread is held by one piece of work, and names it.</summary>
+/// <summary>Looks now and then whether a poller's thread is held by one piece of work, names it, and tells when it is over how long it took.</summary>
 /// <remarks>
 /// A thread that is blocked cannot report itself, and the thread pool may be what is blocked; so this has a thread of its own, which only
 /// reads. (A timer would also wake a pool thread each time, which then spins for its next work: 2% of a busy core.)
@@ -25,7 +25,9 @@ internal sealed class StallDetector : IDisposable
         _threshold = threshold.Ticks * 100;
         _logger = logger;
         _sights = new Sight[pollers.Length];
-        new Thread(Watch) { Name = "netpoll-watch", IsBackground = true }.Start();
+
+        // Without the starter's async-locals, which would stay in use for as long as the pollers run.
+        new Thread(Watch) { Name = "netpoll-watch", IsBackground = true }.UnsafeStart();
     }
 
     /// <summary>Ends the thread. Harmless when it has ended.</summary>
@@ -41,7 +43,7 @@ internal sealed class StallDetector : IDisposable
                 {
                     Look(_pollers[index], ref _sights[index]);
                 }
-#pragma warning disable CA1031 // A logger that throws has nobody to tell, and must not end the process from here.
+#pragma warning disable CA1031 // Who listens to the meter is foreign; one that throws has nobody to tell, and must not end the process from here.
                 catch (Exception)
 #pragma warning restore CA1031
                 {
@@ -57,10 +59,16 @@ internal sealed class StallDetector : IDisposable
         long now = poller.Clock.Nanoseconds;
         if (turn != sight.Turn)
         {
+            TellEnd(poller, ref sight, EndOfTurn(poller, sight.Turn, now));
             sight = new Sight { Turn = turn, Work = work, Since = turn };
         }
         else if (!ReferenceEquals(work, sight.Work))
         {
+            if (!sight.IsStallOfMany)
+            {
+                TellEnd(poller, ref sight, now);
+            }
+
             sight.Work = work;
             sight.Since = now;
         }
@@ -83,9 +91,26 @@ internal sealed class StallDetector : IDisposable
 
         sight.IsTurnReported = true;
         sight.Reported = sight.Work;
+        sight.Stalled = Describe(sight.Work);
+        sight.StalledSince = since;
+        sight.IsStallOfMany = sight.Since != since;
         PollerMetrics.Stalled(poller);
-        Log.PollerStalled(_logger, poller.Name, TimeSpan.FromTicks((now - since) / 100), Describe(sight.Work));
+        Log.PollerStalled(_logger, poller.Name, TimeSpan.FromTicks((now - since) / 100), sight.Stalled);
     }
+
+    // Of what was reported. The name is that of the report: the work has gone on, and may be somebody else's by now.
+    private void TellEnd(Poller poller, ref Sight sight, long end)
+    {
+        if (sight.Stalled is { } work)
+        {
+            sight.Stalled = null;
+            TimeSpan held = TimeSpan.FromTicks((end - sight.StalledSince) / 100);
+            Log.PollerGoesOn(_logger, poller.Name, held, sight.IsStallOfMany ? $"{work}, among others" : work);
+        }
+    }
+
+    // The poller knows better than this look, which may come much later; unless it has ended in the turn, or has had another long one since.
+    private static long EndOfTurn(Poller poller, long turn, long now) => poller.LongTurnEndedAt is var end && end > turn ? Math.Min(end, now) : now;
 
     // The work may be a user's, and is just being used by another thread.
     private static string Describe(object? work)
@@ -114,5 +139,13 @@ internal sealed class StallDetector : IDisposable
         internal bool IsTurnReported { get; set; }
 
         internal object? Reported { get; set; }
+
+        /// <summary>The name of what was reported, until its end is told.</summary>
+        internal string? Stalled { get; set; }
+
+        internal long StalledSince { get; set; }
+
+        /// <summary>Whether the turn was reported, of which that work is but a part: it ends with the turn, not with the work.</summary>
+        internal bool IsStallOfMany { get; set; }
     }
 }

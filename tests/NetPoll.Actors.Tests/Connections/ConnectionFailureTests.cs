@@ -10,6 +10,26 @@ public sealed class ConnectionFailureTests : IAsyncDisposable
 {
     private readonly TestServer _server = new();
 
+    [Fact]
+    public async Task It_ends_its_own_connection_and_nothing_else_also_when_the_log_throws()
+    {
+        _server.Log.IsBroken = true;
+        ConnectionScript script = new() { Received = static (_, _) => throw new InvalidOperationException("on purpose") };
+        ConnectionScript echo = ConnectionScript.Echo();
+        (Peer neighbour, ScriptedConnection _) = await TestServer.OpenAsync(await _server.ListenAsync(echo), echo);
+        using Peer _ = neighbour;
+        (Peer peer, ScriptedConnection connection) = await TestServer.OpenAsync(await _server.ListenAsync(script), script);
+        using Peer __ = peer;
+
+        await peer.SendAsync("x");
+
+        Assert.Equal(CloseReason.Error, (await connection.WhenClosed).Reason);
+        TestLog.Entry error = Assert.Single(_server.Log.Errors);
+        Assert.Equal(100, error.Id);
+        await neighbour.SendAsync("y");
+        Assert.Equal("y", await neighbour.ReceiveTextAsync(1));
+    }
+
     [Theory]
     [InlineData("received")]
     [InlineData("message")]

@@ -68,6 +68,36 @@ public sealed class PlacementTests : IAsyncDisposable
         Assert.NotSame(homes[0], homes[2]);
     }
 
+    [Fact]
+    public async Task A_poller_that_has_failed_gets_no_newcomers()
+    {
+        ConnectionScript echo = ConnectionScript.Echo();
+        await using TestServer inTurn = new(pollers: 3);
+        Listener before = await inTurn.ListenAsync(echo);
+        foreach (TestServer server in (TestServer[])[inTurn, _server])
+        {
+            server.Homes[1].Poller.Stop();
+            await server.Homes[1].Poller.Stopped.Soon();
+        }
+
+        for (int count = 0; count < 6; count++)
+        {
+            Assert.NotSame(_server.Homes[1].Poller, await HomeOf(PollerChoice.LeastLoaded));
+            Assert.NotSame(_server.Homes[1].Poller, await HomeOf(PollerChoice.RoundRobin));
+        }
+
+        foreach (Listener listener in (Listener[])[before, await inTurn.ListenAsync(echo), await _server.ListenAsync(echo)])
+        {
+            for (int count = 0; count < 6; count++)
+            {
+                (Peer peer, ScriptedConnection _) = await TestServer.OpenAsync(listener, echo);
+                using Peer _ = peer;
+                await peer.SendAsync("x");
+                Assert.Equal("x", await peer.ReceiveTextAsync(1));
+            }
+        }
+    }
+
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
     private Task<Poller?> HomeOf(PollerChoice choice)

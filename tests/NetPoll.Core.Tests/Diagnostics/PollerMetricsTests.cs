@@ -112,7 +112,8 @@ public sealed class PollerMetricsTests : IDisposable
         release.Set();
         await world.Asleep();
 
-        CapturedLog.Entry report = Assert.Single(world.Log.Entries, static entry => entry.Message.Contains(nameof(HoldTheThread), StringComparison.Ordinal));
+        CapturedLog.Entry report = Assert.Single(
+            world.Log.Entries, static entry => entry.Id == 7 && entry.Message.Contains(nameof(HoldTheThread), StringComparison.Ordinal));
         Assert.Contains("poller-0", report.Message, StringComparison.Ordinal);
         Assert.True(_byGroup[("netpoll.poller.stalls", world.Group.Name)] >= 1);
         Assert.Equal(0, world.Poller.TurnStartedAt);
@@ -137,6 +138,108 @@ public sealed class PollerMetricsTests : IDisposable
         second.Set();
 
         bool Names(string work) => world.Log.Entries.Any(entry => entry.Id == 7 && entry.Message.Contains(work, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task When_the_thread_is_free_again_the_log_tells_how_long_it_was_held_and_by_whom()
+    {
+        FakeTimeProvider clock = new();
+        await using ScriptedPoller world = WatchedBy(clock);
+        using ManualResetEventSlim release = new();
+        using ManualResetEventSlim goOn = new();
+
+        // However late the watch looks again, it tells the time of the turn.
+        world.Log.OnEntry = entry =>
+        {
+            if (entry.Id == 7)
+            {
+                goOn.Wait(TimeSpan.FromSeconds(30), CancellationToken.None);
+            }
+        };
+        world.Poller.Post(HoldTheThread, release);
+        await Eventually.True("it holds the thread", () => world.Poller.CurrentWork is not null);
+        clock.Advance(TimeSpan.FromMilliseconds(30));
+        await Eventually.True("the stall is reported", () => Count(world, 7) == 1);
+        Assert.Equal(0, Count(world, 12));
+        clock.Advance(TimeSpan.FromSeconds(5));
+        release.Set();
+        await world.Asleep();
+        clock.Advance(TimeSpan.FromHours(1));
+        goOn.Set();
+
+        await Eventually.True("its end is told", () => Count(world, 12) == 1);
+        string told = world.Log.Entries.Single(static entry => entry.Id == 12).Message;
+        Assert.StartsWith("poller-0 goes on; it was held for 00:00:05.0300000 by ", told, StringComparison.Ordinal);
+        Assert.Contains(nameof(HoldTheThread) + "(", told, StringComparison.Ordinal);
+        Assert.DoesNotContain("among others", told, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_holds_the_thread_after_another_has_its_own_end()
+    {
+        FakeTimeProvider clock = new();
+        await using ScriptedPoller world = WatchedBy(clock);
+        using ManualResetEventSlim first = new();
+        using ManualResetEventSlim second = new();
+        world.Poller.Post(() =>
+        {
+            world.Poller.Post(HoldTheThread, first);
+            world.Poller.Post(HoldTheThreadToo, second);
+        });
+
+        await Eventually.True("the first holds the thread", () => Holds(world, nameof(HoldTheThread)));
+        clock.Advance(TimeSpan.FromSeconds(1));
+        await Eventually.True("the first is reported", () => Count(world, 7) == 1);
+        first.Set();
+        await Eventually.True("the end of the first is told", () => Count(world, 12) == 1);
+        clock.Advance(TimeSpan.FromSeconds(2));
+        await Eventually.True("the second is reported", () => Count(world, 7) == 2);
+        second.Set();
+        await Eventually.True("the end of the second is told", () => Count(world, 12) == 2);
+
+        string[] told = [.. world.Log.Entries.Where(static entry => entry.Id == 12).Select(static entry => entry.Message)];
+        Assert.Matches(@"held for 00:00:01 by .*HoldTheThread\(", told[0]);
+        Assert.Matches(@"held for 00:00:02 by .*HoldTheThreadToo\(", told[1]);
+    }
+
+    [Fact]
+    public async Task Pieces_of_work_that_hold_the_thread_only_together_have_one_end_that_of_their_turn()
+    {
+        WatchedClock clock = new();
+        await using ScriptedPoller world = WatchedBy(clock);
+        using ManualResetEventSlim first = new();
+        using ManualResetEventSlim second = new();
+        using ManualResetEventSlim third = new();
+        world.Poller.Post(() =>
+        {
+            world.Poller.Post(HoldTheThread, first);
+            world.Poller.Post(HoldTheThreadToo, second);
+            world.Poller.Post(HoldTheThread, third);
+        });
+
+        await Seen(nameof(HoldTheThread));
+        clock.Advance(TimeSpan.FromMilliseconds(15));
+        first.Set();
+        await Seen(nameof(HoldTheThreadToo));
+        clock.Advance(TimeSpan.FromMilliseconds(15));
+        await Eventually.True("the turn is reported", () => Count(world, 7) == 1);
+        second.Set();
+        await Seen(nameof(HoldTheThread));
+        Assert.Equal(0, Count(world, 12));
+        clock.Advance(TimeSpan.FromMilliseconds(15));
+        third.Set();
+
+        await Eventually.True("its end is told", () => Count(world, 12) == 1);
+        Assert.Equal(1, Count(world, 7));
+        Assert.Matches(
+            @"held for 00:00:00\.0450000 by .*HoldTheThreadToo\(.*\), among others$", world.Log.Entries.Single(static entry => entry.Id == 12).Message);
+
+        async Task Seen(string work)
+        {
+            await Eventually.True($"{work} holds the thread", () => Holds(world, work));
+            int looks = clock.Looks;
+            await Eventually.True($"the watch has seen {work}", () => clock.Looks >= looks + 2);
+        }
     }
 
     [Fact]
@@ -268,6 +371,16 @@ public sealed class PollerMetricsTests : IDisposable
         await Eventually.Equal("deadlines fired", 1, () => world.Poller.Snapshot().DeadlinesFired);
         Assert.Equal(1, world.Poller.Snapshot().DeadlinesArmed);
     }
+
+    private static ScriptedPoller WatchedBy(FakeTimeProvider clock) => new(options =>
+    {
+        options.TimeProvider = clock;
+        options.StallThreshold = TimeSpan.FromMilliseconds(20);
+    });
+
+    private static int Count(ScriptedPoller world, int id) => world.Log.Entries.Count(entry => entry.Id == id);
+
+    private static bool Holds(ScriptedPoller world, string work) => world.Poller.CurrentWork?.ToString()?.Contains(work + "(", StringComparison.Ordinal) == true;
 
     private static async Task HoldAfterAnAwaitAsync(ManualResetEventSlim release)
     {

@@ -1,3 +1,7 @@
+// Awaiters are used by hand where the subject is what a continuation finds on the stack.
+#pragma warning disable CA2012
+
+using System.Runtime.CompilerServices;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Interop;
 using NetPoll.Core.Sockets;
@@ -156,27 +160,71 @@ public sealed class NetFdTests : IAsyncDisposable
     [Fact]
     public async Task NP020_A_continuation_may_wait_again_set_deadlines_and_close()
     {
+        const int Rounds = 1_000;
+        ScriptedSocket lateSocket = new();
+        NetFd late = _world.Open(lateSocket);
+        int rounds = 0;
+        int continued = 0;
         int depth = 0;
         int deepest = 0;
-        Task loop = _world.Poller.RunAsync(async () =>
-        {
-            for (int round = 0; round < 1_000; round++)
-            {
-                _fd.SetDeadline(PollMode.Read, Deadline.After(TimeSpan.FromHours(1)));
-                ValueTask<int> read = _fd.ReadAsync(new byte[8]);
-                _socket.ThenReads(1);
-                _world.Backend.Inject(_socket, ReadEdge);
-                Assert.Equal(1, await read);
-                deepest = Math.Max(deepest, ++depth);
-                _fd.SetDeadline(PollMode.Read, Deadline.None);
-                depth--;
-            }
+        Exception? failure = null;
 
-            await _fd.CloseAsync();
-        });
+        // Each round frees one waiter by an event, and in what follows that one three others: who waits for what has come already, whose deadline
+        // passes, and whose descriptor is closed. None of them may go on inside that code.
+        await _world.Poller.RunAsync(BeginRound);
+        await Eventually.True("all have gone on, or one has failed", () => Volatile.Read(ref continued) == 4 * Rounds || Volatile.Read(ref failure) is not null);
 
-        await loop.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        Assert.Null(failure);
         Assert.Equal(1, deepest);
+        Assert.False(_fd.TryRead(new byte[8]).IsSuccess);
+
+        void BeginRound()
+        {
+            ValueTask<int> read = _fd.ReadAsync(new byte[8]);
+            ValueTask<int> there = late.ReadAsync(new byte[8]);
+            _socket.ThenReads(1);
+            lateSocket.ThenReads(1);
+            _world.Backend.Inject(new PollEvent(_world.Backend.TokenOf(_socket), ReadEdge), new PollEvent(_world.Backend.TokenOf(lateSocket), ReadEdge));
+            WhenDone(read, awaiter =>
+            {
+                Assert.Equal(1, awaiter.GetResult());
+                _fd.SetDeadline(PollMode.Read, Deadline.After(TimeSpan.FromHours(1)));
+                Assert.True(there.IsCompleted);
+                WhenDone(there, static late => Assert.Equal(1, late.GetResult()));
+
+                NetFd expiring = _world.Open(new ScriptedSocket());
+                WhenDone(expiring.ReadAsync(new byte[8]), expired =>
+                {
+                    Assert.Throws<DeadlineExceededException>(() => expired.GetResult());
+                    _ = expiring.CloseAsync();
+                });
+                expiring.SetDeadline(PollMode.Read, Deadline.Past);
+
+                NetFd closing = _world.Open(new ScriptedSocket());
+                WhenDone(closing.ReadAsync(new byte[8]), static closed => Assert.Throws<ObjectDisposedException>(() => closed.GetResult()));
+                _ = closing.CloseAsync();
+                if (++rounds < Rounds)
+                {
+                    BeginRound();
+                }
+                else
+                {
+                    _ = _fd.CloseAsync();
+                }
+            });
+        }
+
+        void WhenDone(ValueTask<int> read, Action<ValueTaskAwaiter<int>> then)
+        {
+            ValueTaskAwaiter<int> awaiter = read.GetAwaiter();
+            awaiter.UnsafeOnCompleted(() =>
+            {
+                deepest = Math.Max(deepest, ++depth);
+                Volatile.Write(ref failure, failure ?? Record.Exception(() => then(awaiter)));
+                depth--;
+                Interlocked.Increment(ref continued);
+            });
+        }
     }
 
     [Fact]

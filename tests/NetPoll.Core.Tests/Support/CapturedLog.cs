@@ -10,13 +10,27 @@ internal sealed class CapturedLog : ILogger
 
     internal IReadOnlyCollection<Entry> Entries => _entries;
 
+    /// <summary>Whether it throws, too, as a log whose disk is full.</summary>
+    internal bool IsBroken { get; init; }
+
+    /// <summary>Runs in the call of whoever logs.</summary>
+    internal Action<Entry>? OnEntry { get; set; }
+
     public IDisposable? BeginScope<TState>(TState state)
         where TState : notnull => null;
 
     public bool IsEnabled(LogLevel logLevel) => true;
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-        _entries.Enqueue(new Entry(logLevel, eventId.Id, formatter(state, exception), exception));
+    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    {
+        Entry entry = new(logLevel, eventId.Id, formatter(state, exception), exception);
+        _entries.Enqueue(entry);
+        OnEntry?.Invoke(entry);
+        if (IsBroken)
+        {
+            throw new AggregateException("A provider has failed.", new IOException("The disk is full."));
+        }
+    }
 
     internal sealed record Entry(LogLevel Level, int Id, string Message, Exception? Exception);
 }
