@@ -3,6 +3,7 @@ using System.Net;
 using System.Runtime.InteropServices;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Diagnostics;
+using NetPoll.Core.Scheduling;
 using NetPoll.Core.Sockets;
 
 namespace NetPoll.Core;
@@ -222,7 +223,10 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
     /// <summary>
     /// Calls somebody with the system's number until he returns true, waiting for readability in between. Go: <c>RawConn.Read</c>.
     /// </summary>
-    /// <param name="attempt">One non-blocking attempt; false when it would block.</param>
+    /// <param name="attempt">
+    /// One non-blocking attempt; false when it would block. Called on the caller's thread at first; after a wait there again if that is a poller's,
+    /// else on the thread pool.
+    /// </param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <inheritdoc cref="ReadAsync" path="/exception"/>
     public ValueTask RawReadAsync(Func<int, bool> attempt, CancellationToken cancellationToken = default) =>
@@ -290,14 +294,15 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
     private async ValueTask WaitAsync(PollMode mode, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        ThrowUnless(await _fd.WaitReadyAsync(mode, cancellationToken), "wait for", cancellationToken);
+        ThrowUnless(await _fd.WaitReadyAsync(mode, cancellationToken).BackToPoller(), "wait for", cancellationToken);
     }
 
     private async ValueTask RawAsync(PollMode mode, Func<int, bool> attempt, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(attempt);
         cancellationToken.ThrowIfCancellationRequested();
-        ThrowUnless(await _fd.RawAsync(mode, attempt, cancellationToken), mode == PollMode.Read ? "read" : "write", cancellationToken);
+        OperationOutcome outcome = await _fd.RawAsync(mode, attempt, cancellationToken).BackToPoller();
+        ThrowUnless(outcome, mode == PollMode.Read ? "read" : "write", cancellationToken);
     }
 
     private void Shutdown(PollMode mode) => ThrowUnless(_fd.Shutdown(mode), "shut down");

@@ -1,3 +1,5 @@
+using NetPoll.Core.Scheduling;
+
 namespace NetPoll.Core;
 
 /// <summary>What a stream can be made of.</summary>
@@ -132,8 +134,8 @@ internal sealed class NetConnectionStream : Stream
 
     public override async ValueTask DisposeAsync()
     {
-        await _connection.DisposeAsync();
-        await base.DisposeAsync();
+        await _connection.DisposeAsync().BackToPoller();
+        await base.DisposeAsync().BackToPoller();
     }
 
     protected override void Dispose(bool disposing)
@@ -164,7 +166,7 @@ internal sealed class NetConnectionStream : Stream
 
     private async ValueTask<int> WaitAsync(CancellationToken cancellationToken)
     {
-        await _connection.WaitReadableAsync(cancellationToken);
+        await _connection.WaitReadableAsync(cancellationToken).BackToPoller();
         return 0;
     }
 }
