@@ -196,7 +196,13 @@ internal sealed partial class NetFd
     /// <c>FD.RawWrite</c>.
     /// </summary>
     internal ValueTask<OperationOutcome> RawAsync(PollMode mode, Func<int, bool> attempt, CancellationToken cancellationToken) =>
-        RawAsync(mode, static (socket, attempt) => attempt(socket.Descriptor), attempt, cancellationToken);
+        RawAsync(mode, static (socket, attempt) => Attempt(socket, attempt), attempt, cancellationToken);
+
+    private static bool Attempt(PollableSocket socket, Func<int, bool> attempt)
+    {
+        socket.MayLinger();
+        return attempt(socket.Descriptor);
+    }
 
     private ValueTask<int> ReadLocked(Memory<byte> buffer, CancellationToken cancellationToken)
     {
