@@ -16,6 +16,10 @@ namespace NetPoll.Core;
 /// </remarks>
 public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
 {
+    // What Linux takes: MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL, MAX_TCP_KEEPCNT.
+    private const int MaxSeconds = 32767;
+    private const int MaxProbes = 127;
+
     private readonly NetFd _fd;
 
     internal NetConnection(NetFd fd)
@@ -176,6 +180,8 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
             // Refused before anything is changed.
             int time = Seconds(wanted.Time, nameof(wanted.Time));
             int interval = Seconds(wanted.Interval, nameof(wanted.Interval));
+            ArgumentOutOfRangeException.ThrowIfLessThan(wanted.Probes, 1, nameof(wanted.Probes));
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(wanted.Probes, MaxProbes, nameof(wanted.Probes));
             Set(SocketSetting.KeepAliveTimeSeconds, time);
             Set(SocketSetting.KeepAliveIntervalSeconds, interval);
             Set(SocketSetting.KeepAliveProbes, wanted.Probes);
@@ -202,10 +208,19 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
     /// <summary>What closing does with unsent bytes.</summary>
     /// <param name="linger">
     /// Null, the default: the system sends them. Zero: they are thrown away, and the peer sees a reset. More: the system gives up after so long,
-    /// in whole seconds, and <see cref="CloseAsync"/> completes when all is acknowledged or that is over; a thread of the thread pool waits for it.
+    /// in whole seconds, rounded up, 32767 at most, and <see cref="CloseAsync"/> completes when all is acknowledged or that is over; a thread of the
+    /// thread pool waits for it. Less than zero is refused, <see cref="Timeout.InfiniteTimeSpan"/> too: taken for zero it would throw bytes away.
     /// </param>
-    public void SetLinger(TimeSpan? linger) =>
-        Set(SocketSetting.LingerSeconds, linger is { } value && value > TimeSpan.Zero ? Seconds(value, nameof(linger)) : linger is null ? -1 : 0);
+    /// <exception cref="ArgumentOutOfRangeException">The time is less than zero.</exception>
+    public void SetLinger(TimeSpan? linger)
+    {
+        if (linger is { } value && value < TimeSpan.Zero)
+        {
+            throw new ArgumentOutOfRangeException(nameof(linger), value, "Expected zero or more, or null for what the system does by itself.");
+        }
+
+        Set(SocketSetting.LingerSeconds, linger is null ? -1 : linger == TimeSpan.Zero ? 0 : Seconds(linger.Value, nameof(linger)));
+    }
 
     /// <summary>Asks for a size of the system's send buffer, in bytes.</summary>
     public void SetSendBuffer(int bytes) => Set(SocketSetting.SendBufferBytes, Positive(bytes));
@@ -271,7 +286,7 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
     private static int Seconds(TimeSpan value, string name)
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(value, TimeSpan.Zero, name);
-        return (int)Math.Min(Math.Ceiling(value.TotalSeconds), short.MaxValue);
+        return (int)Math.Min(Math.Ceiling(value.TotalSeconds), MaxSeconds);
     }
 
     private static int Positive(int bytes)
@@ -326,7 +341,7 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
 }
 
 /// <summary>How the system probes an idle connection.</summary>
-/// <param name="Time">Silence before the first probe, in whole seconds, rounded up.</param>
-/// <param name="Interval">Time between probes, in whole seconds, rounded up.</param>
+/// <param name="Time">Silence before the first probe, in whole seconds, rounded up, 32767 at most.</param>
+/// <param name="Interval">Time between probes, in whole seconds, rounded up, 32767 at most.</param>
 /// <param name="Probes">Probes without an answer before the system gives the connection up, 1 to 127.</param>
 public readonly record struct KeepAlive(TimeSpan Time, TimeSpan Interval, int Probes);
