@@ -33,12 +33,13 @@ internal sealed class NetConnectionStream : Stream
     private readonly IByteStream _connection;
     private int _readTimeout = Timeout.Infinite;
     private int _writeTimeout = Timeout.Infinite;
+    private volatile bool _isDisposed;
 
     internal NetConnectionStream(IByteStream connection) => _connection = connection;
 
-    public override bool CanRead => _connection.CanRead;
+    public override bool CanRead => !_isDisposed && _connection.CanRead;
 
-    public override bool CanWrite => _connection.CanWrite;
+    public override bool CanWrite => !_isDisposed && _connection.CanWrite;
 
     public override bool CanSeek => false;
 
@@ -134,6 +135,7 @@ internal sealed class NetConnectionStream : Stream
 
     public override async ValueTask DisposeAsync()
     {
+        _isDisposed = true;
         await _connection.DisposeAsync().BackToPoller();
         await base.DisposeAsync().BackToPoller();
     }
@@ -142,6 +144,7 @@ internal sealed class NetConnectionStream : Stream
     {
         if (disposing)
         {
+            _isDisposed = true;
             _connection.Dispose();
         }
 

@@ -123,6 +123,26 @@ public sealed class NetConnectionStreamTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
+    public async Task A_disposed_stream_says_that_it_neither_reads_nor_writes(bool waits)
+    {
+        await using Loopback pair = await Loopback.ConnectAsync();
+        Stream stream = pair.Connection.AsStream();
+
+        if (waits)
+        {
+            await stream.DisposeAsync();
+        }
+        else
+        {
+            stream.Dispose();
+        }
+
+        Assert.Equal((false, false), (stream.CanRead, stream.CanWrite));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
     public async Task A_pipe_echoes_what_comes_until_the_end(bool isOnPoller)
     {
         await using Loopback pair = await Loopback.ConnectAsync();
