@@ -255,6 +255,11 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
     public Stream AsStream() => new NetConnectionStream(this);
 
     /// <summary>This connection as a pair of pipes. Completing the output sends the FIN; completing both closes the connection.</summary>
+    /// <remarks>
+    /// What the output has not flushed is sent before the FIN: <c>CompleteAsync</c> waits for that and tells how it ended, <c>Complete</c> blocks. On a
+    /// poller's thread <c>Complete</c> returns at once, and the rest follows as the peer takes it; should that fail, as by the write deadline, the
+    /// connection is reset: the peer must not take a part for all, and our own input tells of it.
+    /// </remarks>
     public IDuplexPipe AsPipe() => new NetConnectionPipe(this);
 
     /// <summary>Ends waiting operations as closed; completes when the descriptor's number is released. Harmless when closed.</summary>

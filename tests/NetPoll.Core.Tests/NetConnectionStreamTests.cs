@@ -199,6 +199,59 @@ public sealed class NetConnectionStreamTests
         Assert.Throws<ObjectDisposedException>(() => pair.Connection.SetDeadline(Deadline.None));
     }
 
+    [Theory]
+    [InlineData(3, true)]
+    [InlineData(3, false)]
+    [InlineData(32 * 1024 * 1024, true)]
+    public async Task Completing_the_output_sends_what_was_not_flushed_before_the_end(int count, bool isOnPoller)
+    {
+        await using Loopback pair = await Loopback.ConnectAsync();
+        byte[] sent = new byte[count];
+        new Random(Seed.Next()).NextBytes(sent);
+        IDuplexPipe pipe = pair.Connection.AsPipe();
+
+        void Complete()
+        {
+            pipe.Output.Write(sent);
+            pipe.Output.Complete();
+        }
+
+        if (isOnPoller)
+        {
+            // The peer takes nothing until the poller is free again.
+            await pair.Poller.RunAsync(Complete).WaitAsync(Limit, Cancellation);
+        }
+        else
+        {
+            Complete();
+        }
+
+        Assert.Equal(sent, await pair.ReceiveAllAsync().WaitAsync(Limit, Cancellation));
+        await pair.SendAsync("def"u8.ToArray());
+        ReadResult result = await pipe.Input.ReadAtLeastAsync(3, Cancellation).AsTask().WaitAsync(Limit, Cancellation);
+        pipe.Input.AdvanceTo(result.Buffer.End);
+        await pipe.Input.CompleteAsync();
+        await Eventually.Equal("watched descriptors", 0, () => pair.Poller.Snapshot().Monitored);
+    }
+
+    [Fact]
+    public async Task An_output_that_cannot_send_what_was_not_flushed_ends_by_a_reset_and_not_by_an_end()
+    {
+        await using Loopback pair = await Loopback.ConnectAsync();
+        IDuplexPipe pipe = pair.Connection.AsPipe();
+        pair.Connection.SetWriteDeadline(Deadline.Past);
+
+        await pair.Poller.RunAsync(() =>
+        {
+            pipe.Output.Write("abc"u8);
+            pipe.Output.Complete();
+        });
+
+        SocketException failure = await Assert.ThrowsAsync<SocketException>(() => pair.ReceiveAllAsync().WaitAsync(Limit, Cancellation));
+        Assert.Equal(SocketError.ConnectionReset, failure.SocketErrorCode);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => pipe.Input.ReadAsync(Cancellation).AsTask().WaitAsync(Limit, Cancellation));
+    }
+
     [Fact]
     public async Task A_pipe_s_read_is_cancelled_by_its_token_and_reads_on_later()
     {
