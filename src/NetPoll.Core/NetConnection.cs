@@ -3,6 +3,7 @@ using System.Net;
 using System.Runtime.InteropServices;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Diagnostics;
+using NetPoll.Core.Scheduling;
 using NetPoll.Core.Sockets;
 
 namespace NetPoll.Core;
@@ -15,6 +16,10 @@ namespace NetPoll.Core;
 /// </remarks>
 public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
 {
+    // What Linux takes: MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL, MAX_TCP_KEEPCNT.
+    private const int MaxSeconds = 32767;
+    private const int MaxProbes = 127;
+
     private readonly NetFd _fd;
 
     internal NetConnection(NetFd fd)
@@ -175,6 +180,8 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
             // Refused before anything is changed.
             int time = Seconds(wanted.Time, nameof(wanted.Time));
             int interval = Seconds(wanted.Interval, nameof(wanted.Interval));
+            ArgumentOutOfRangeException.ThrowIfLessThan(wanted.Probes, 1, nameof(wanted.Probes));
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(wanted.Probes, MaxProbes, nameof(wanted.Probes));
             Set(SocketSetting.KeepAliveTimeSeconds, time);
             Set(SocketSetting.KeepAliveIntervalSeconds, interval);
             Set(SocketSetting.KeepAliveProbes, wanted.Probes);
@@ -201,10 +208,19 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
     /// <summary>What closing does with unsent bytes.</summary>
     /// <param name="linger">
     /// Null, the default: the system sends them. Zero: they are thrown away, and the peer sees a reset. More: the system gives up after so long,
-    /// in whole seconds, and <see cref="CloseAsync"/> completes when all is acknowledged or that is over; a thread of the thread pool waits for it.
+    /// in whole seconds, rounded up, 32767 at most, and <see cref="CloseAsync"/> completes when all is acknowledged or that is over; a thread of the
+    /// thread pool waits for it. Less than zero is refused, <see cref="Timeout.InfiniteTimeSpan"/> too: taken for zero it would throw bytes away.
     /// </param>
-    public void SetLinger(TimeSpan? linger) =>
-        Set(SocketSetting.LingerSeconds, linger is { } value && value > TimeSpan.Zero ? Seconds(value, nameof(linger)) : linger is null ? -1 : 0);
+    /// <exception cref="ArgumentOutOfRangeException">The time is less than zero.</exception>
+    public void SetLinger(TimeSpan? linger)
+    {
+        if (linger is { } value && value < TimeSpan.Zero)
+        {
+            throw new ArgumentOutOfRangeException(nameof(linger), value, "Expected zero or more, or null for what the system does by itself.");
+        }
+
+        Set(SocketSetting.LingerSeconds, linger is null ? -1 : linger == TimeSpan.Zero ? 0 : Seconds(linger.Value, nameof(linger)));
+    }
 
     /// <summary>Asks for a size of the system's send buffer, in bytes.</summary>
     public void SetSendBuffer(int bytes) => Set(SocketSetting.SendBufferBytes, Positive(bytes));
@@ -222,7 +238,10 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
     /// <summary>
     /// Calls somebody with the system's number until he returns true, waiting for readability in between. Go: <c>RawConn.Read</c>.
     /// </summary>
-    /// <param name="attempt">One non-blocking attempt; false when it would block.</param>
+    /// <param name="attempt">
+    /// One non-blocking attempt; false when it would block. Called on the caller's thread at first; after a wait there again if that is a poller's,
+    /// else on the thread pool.
+    /// </param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <inheritdoc cref="ReadAsync" path="/exception"/>
     public ValueTask RawReadAsync(Func<int, bool> attempt, CancellationToken cancellationToken = default) =>
@@ -236,6 +255,11 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
     public Stream AsStream() => new NetConnectionStream(this);
 
     /// <summary>This connection as a pair of pipes. Completing the output sends the FIN; completing both closes the connection.</summary>
+    /// <remarks>
+    /// What the output has not flushed is sent before the FIN: <c>CompleteAsync</c> waits for that and tells how it ended, <c>Complete</c> blocks. On a
+    /// poller's thread <c>Complete</c> returns at once, and the rest follows as the peer takes it; should that fail, as by the write deadline, the
+    /// connection is reset: the peer must not take a part for all, and our own input tells of it.
+    /// </remarks>
     public IDuplexPipe AsPipe() => new NetConnectionPipe(this);
 
     /// <summary>Ends waiting operations as closed; completes when the descriptor's number is released. Harmless when closed.</summary>
@@ -267,7 +291,7 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
     private static int Seconds(TimeSpan value, string name)
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(value, TimeSpan.Zero, name);
-        return (int)Math.Min(Math.Ceiling(value.TotalSeconds), short.MaxValue);
+        return (int)Math.Min(Math.Ceiling(value.TotalSeconds), MaxSeconds);
     }
 
     private static int Positive(int bytes)
@@ -290,14 +314,15 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
     private async ValueTask WaitAsync(PollMode mode, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        ThrowUnless(await _fd.WaitReadyAsync(mode, cancellationToken), "wait for", cancellationToken);
+        ThrowUnless(await _fd.WaitReadyAsync(mode, cancellationToken).BackToPoller(), "wait for", cancellationToken);
     }
 
     private async ValueTask RawAsync(PollMode mode, Func<int, bool> attempt, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(attempt);
         cancellationToken.ThrowIfCancellationRequested();
-        ThrowUnless(await _fd.RawAsync(mode, attempt, cancellationToken), mode == PollMode.Read ? "read" : "write", cancellationToken);
+        OperationOutcome outcome = await _fd.RawAsync(mode, attempt, cancellationToken).BackToPoller();
+        ThrowUnless(outcome, mode == PollMode.Read ? "read" : "write", cancellationToken);
     }
 
     private void Shutdown(PollMode mode) => ThrowUnless(_fd.Shutdown(mode), "shut down");
@@ -321,7 +346,7 @@ public sealed class NetConnection : IByteStream, IAsyncDisposable, IDisposable
 }
 
 /// <summary>How the system probes an idle connection.</summary>
-/// <param name="Time">Silence before the first probe, in whole seconds, rounded up.</param>
-/// <param name="Interval">Time between probes, in whole seconds, rounded up.</param>
+/// <param name="Time">Silence before the first probe, in whole seconds, rounded up, 32767 at most.</param>
+/// <param name="Interval">Time between probes, in whole seconds, rounded up, 32767 at most.</param>
 /// <param name="Probes">Probes without an answer before the system gives the connection up, 1 to 127.</param>
 public readonly record struct KeepAlive(TimeSpan Time, TimeSpan Interval, int Probes);

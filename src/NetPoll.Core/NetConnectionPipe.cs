@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using NetPoll.Core.Scheduling;
 
 namespace NetPoll.Core;
 
@@ -58,6 +59,25 @@ internal sealed class NetConnectionPipe : IDuplexPipe
             }
         }
 
+        // Without the FIN: the peer would take what it has for all there is.
+        private void Reset()
+        {
+            try
+            {
+                _connection.SetLinger(TimeSpan.Zero);
+            }
+            catch (IOException)
+            {
+                // It is broken: the peer sees no end.
+            }
+            catch (ObjectDisposedException)
+            {
+                // Somebody has closed it meanwhile.
+            }
+
+            _connection.Dispose();
+        }
+
         private sealed class Half : Stream
         {
             private readonly HalfClosedStream _parent;
@@ -65,6 +85,7 @@ internal sealed class NetConnectionPipe : IDuplexPipe
             private readonly NetConnectionStream _inner;
 #pragma warning restore CA2213
             private readonly bool _isWriter;
+            private Task _writing = Task.CompletedTask;
             private int _isClosed;
 
             internal Half(HalfClosedStream parent, bool isWriter)
@@ -100,7 +121,18 @@ internal sealed class NetConnectionPipe : IDuplexPipe
             public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
                 _inner.ReadAsync(buffer, offset, count, cancellationToken);
 
-            public override void Write(byte[] buffer, int offset, int count) => _inner.Write(buffer, offset, count);
+            // Only the writer's Complete calls it, for what was not flushed. Where it must not block, the end follows the bytes in its time.
+            public override void Write(byte[] buffer, int offset, int count)
+            {
+                if (Poller.Current is null)
+                {
+                    _inner.Write(buffer, offset, count);
+                    return;
+                }
+
+                // A copy: the pipe takes its memory back when this returns.
+                _writing = WriteAfterAsync(_writing, buffer.AsMemory(offset, count).ToArray());
+            }
 
             public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
                 _inner.WriteAsync(buffer, cancellationToken);
@@ -116,10 +148,38 @@ internal sealed class NetConnectionPipe : IDuplexPipe
             {
                 if (disposing && Interlocked.Exchange(ref _isClosed, 1) == 0)
                 {
-                    _parent.Close(_isWriter);
+                    if (_writing.IsCompletedSuccessfully)
+                    {
+                        _parent.Close(_isWriter);
+                    }
+                    else
+                    {
+                        _ = CloseAfterAsync(_writing);
+                    }
                 }
 
                 base.Dispose(disposing);
+            }
+
+            private async Task WriteAfterAsync(Task before, ReadOnlyMemory<byte> bytes)
+            {
+                await before.BackToPoller();
+                await _inner.WriteAsync(bytes).BackToPoller();
+            }
+
+            private async Task CloseAfterAsync(Task writing)
+            {
+                try
+                {
+                    await writing.BackToPoller();
+                }
+                catch (Exception exception) when (exception is IOException or DeadlineExceededException or ObjectDisposedException)
+                {
+                    _parent.Reset();
+                    return;
+                }
+
+                _parent.Close(_isWriter);
             }
         }
     }

@@ -1,3 +1,5 @@
+using NetPoll.Core.Scheduling;
+
 namespace NetPoll.Core;
 
 /// <summary>What a stream can be made of.</summary>
@@ -31,12 +33,13 @@ internal sealed class NetConnectionStream : Stream
     private readonly IByteStream _connection;
     private int _readTimeout = Timeout.Infinite;
     private int _writeTimeout = Timeout.Infinite;
+    private volatile bool _isDisposed;
 
     internal NetConnectionStream(IByteStream connection) => _connection = connection;
 
-    public override bool CanRead => _connection.CanRead;
+    public override bool CanRead => !_isDisposed && _connection.CanRead;
 
-    public override bool CanWrite => _connection.CanWrite;
+    public override bool CanWrite => !_isDisposed && _connection.CanWrite;
 
     public override bool CanSeek => false;
 
@@ -132,14 +135,16 @@ internal sealed class NetConnectionStream : Stream
 
     public override async ValueTask DisposeAsync()
     {
-        await _connection.DisposeAsync();
-        await base.DisposeAsync();
+        _isDisposed = true;
+        await _connection.DisposeAsync().BackToPoller();
+        await base.DisposeAsync().BackToPoller();
     }
 
     protected override void Dispose(bool disposing)
     {
         if (disposing)
         {
+            _isDisposed = true;
             _connection.Dispose();
         }
 
@@ -164,7 +169,7 @@ internal sealed class NetConnectionStream : Stream
 
     private async ValueTask<int> WaitAsync(CancellationToken cancellationToken)
     {
-        await _connection.WaitReadableAsync(cancellationToken);
+        await _connection.WaitReadableAsync(cancellationToken).BackToPoller();
         return 0;
     }
 }

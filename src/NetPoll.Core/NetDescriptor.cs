@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Diagnostics;
+using NetPoll.Core.Scheduling;
 using NetPoll.Core.Sockets;
 
 namespace NetPoll.Core;
@@ -236,7 +237,10 @@ public sealed class NetDescriptor : IByteStream, IAsyncDisposable, IDisposable
     /// <summary>
     /// Calls somebody with the system's number until he returns true, waiting for readability in between. Go: <c>RawConn.Read</c>.
     /// </summary>
-    /// <param name="attempt">One non-blocking attempt; false when it would block.</param>
+    /// <param name="attempt">
+    /// One non-blocking attempt; false when it would block. Called on the caller's thread at first; after a wait there again if that is a poller's,
+    /// else on the thread pool.
+    /// </param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="NotSupportedException">It is not pollable.</exception>
     /// <inheritdoc cref="ReadAsync" path="/exception[@cref!='T:System.NotSupportedException']"/>
@@ -334,14 +338,15 @@ public sealed class NetDescriptor : IByteStream, IAsyncDisposable, IDisposable
     private async ValueTask WaitAsync(PollMode mode, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        ThrowUnless(await Polled().WaitReadyAsync(mode, cancellationToken), "wait for", cancellationToken);
+        ThrowUnless(await Polled().WaitReadyAsync(mode, cancellationToken).BackToPoller(), "wait for", cancellationToken);
     }
 
     private async ValueTask RawAsync(PollMode mode, Func<int, bool> attempt, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(attempt);
         cancellationToken.ThrowIfCancellationRequested();
-        ThrowUnless(await Polled().RawAsync(mode, attempt, cancellationToken), mode == PollMode.Read ? "read" : "write", cancellationToken);
+        OperationOutcome outcome = await Polled().RawAsync(mode, attempt, cancellationToken).BackToPoller();
+        ThrowUnless(outcome, mode == PollMode.Read ? "read" : "write", cancellationToken);
     }
 
     private void Set(PollMode mode, Deadline deadline) => ThrowUnless(OperationOutcome.From(Polled().SetDeadline(mode, deadline)), "set deadline");

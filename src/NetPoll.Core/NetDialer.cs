@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using NetPoll.Core.Backends;
+using NetPoll.Core.Scheduling;
 using NetPoll.Core.Sockets;
 
 namespace NetPoll.Core;
@@ -43,8 +44,8 @@ public sealed class NetDialer
         ArgumentNullException.ThrowIfNull(endPoint);
         cancellationToken.ThrowIfCancellationRequested();
         return endPoint is DnsEndPoint host
-            ? await ConnectAsync(host.Host, host.Port, host.AddressFamily, cancellationToken)
-            : await ConnectAsync(endPoint, StartGroup(), DeadlineOfAttempt(), cancellationToken);
+            ? await ConnectAsync(host.Host, host.Port, host.AddressFamily, cancellationToken).BackToPoller()
+            : await ConnectAsync(endPoint, StartGroup(), DeadlineOfAttempt(), cancellationToken).BackToPoller();
     }
 
     /// <summary>Connects to a host by its name or its address in text.</summary>
@@ -81,7 +82,7 @@ public sealed class NetDialer
             // A look-up may not heed its token, as the system's does not once it is under way.
             IPAddress[] addresses = IPAddress.TryParse(host, out IPAddress? literal)
                 ? [literal]
-                : await ResolveAsync(host, attempts.Token);
+                : await ResolveAsync(host, attempts.Token).BackToPoller();
             if (family != AddressFamily.Unspecified)
             {
                 addresses = Array.FindAll(addresses, found => found.AddressFamily == family);
@@ -89,7 +90,7 @@ public sealed class NetDialer
 
             return addresses.Length == 0
                 ? throw new SocketException((int)SocketError.HostNotFound, $"The host '{host}' has no address.")
-                : await RaceAsync(Interleave(addresses), port, group, time, attempts);
+                : await RaceAsync(Interleave(addresses), port, group, time, attempts).BackToPoller();
         }
         catch (OperationCanceledException) when (timeout.Token.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
@@ -106,7 +107,7 @@ public sealed class NetDialer
     {
         try
         {
-            return await Resolver(host, cancellationToken).WaitAsync(cancellationToken);
+            return await Resolver(host, cancellationToken).WaitAsync(cancellationToken).BackToPoller();
         }
         catch (SocketException exception)
         {
@@ -152,7 +153,7 @@ public sealed class NetDialer
                     running.Add(ConnectAsync(new IPEndPoint(addresses[next++], port), group, Deadline.None, attempts.Token).AsTask());
                 }
 
-                Task<NetConnection>? ended = await FirstToEndAsync(running, next < addresses.Count, time, attempts.Token);
+                Task<NetConnection>? ended = await FirstToEndAsync(running, next < addresses.Count, time, attempts.Token).BackToPoller();
                 if (ended is null)
                 {
                     // The stagger is over: the next address runs beside those before it.
@@ -162,7 +163,7 @@ public sealed class NetDialer
                 running.Remove(ended);
                 try
                 {
-                    return await ended;
+                    return await ended.BackToPoller();
                 }
                 catch (IOException exception)
                 {
@@ -177,10 +178,10 @@ public sealed class NetDialer
         }
         finally
         {
-            await attempts.CancelAsync();
+            await attempts.CancelAsync().BackToPoller();
             foreach (Task<NetConnection> loser in running)
             {
-                await CloseLoserAsync(loser);
+                await CloseLoserAsync(loser).BackToPoller();
             }
         }
     }
@@ -191,15 +192,15 @@ public sealed class NetDialer
         Task<Task<NetConnection>> any = Task.WhenAny(running);
         if (!hasMore)
         {
-            return await any;
+            return await any.BackToPoller();
         }
 
         using CancellationTokenSource stagger = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task delay = Task.Delay(FallbackDelay, time, stagger.Token);
-        Task first = await Task.WhenAny(any, delay);
-        await stagger.CancelAsync();
+        Task first = await Task.WhenAny(any, delay).BackToPoller();
+        await stagger.CancelAsync().BackToPoller();
         cancellationToken.ThrowIfCancellationRequested();
-        return first == delay ? null : await any;
+        return first == delay ? null : await any.BackToPoller();
     }
 
     // An attempt that lost may have connected all the same.
@@ -207,7 +208,7 @@ public sealed class NetDialer
     {
         try
         {
-            await (await loser).CloseAsync();
+            await (await loser.BackToPoller()).CloseAsync().BackToPoller();
         }
         catch (Exception exception) when (exception is IOException or OperationCanceledException or DeadlineExceededException or ObjectDisposedException)
         {
@@ -217,7 +218,9 @@ public sealed class NetDialer
 
     private async ValueTask<NetConnection> ConnectAsync(EndPoint endPoint, PollerGroup group, Deadline deadline, CancellationToken cancellationToken)
     {
-        (OperationOutcome outcome, NetFd? fd) = await NetFd.ConnectAsync(group.Choose(), group.Platform, endPoint, LocalEndPoint, deadline, cancellationToken);
+        Poller poller = group.Choose();
+        (OperationOutcome outcome, NetFd? fd) =
+            await NetFd.ConnectAsync(poller, group.Platform, endPoint, LocalEndPoint, deadline, cancellationToken).BackToPoller();
         if (outcome.IsCancelled)
         {
             throw new OperationCanceledException(cancellationToken);

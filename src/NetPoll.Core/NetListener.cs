@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Diagnostics;
+using NetPoll.Core.Scheduling;
 using NetPoll.Core.Sockets;
 
 namespace NetPoll.Core;
@@ -107,7 +108,7 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
         AcceptBackoff backoff = default;
         while (true)
         {
-            AcceptResult accepted = await _fd.AcceptAsync(cancellationToken);
+            AcceptResult accepted = await _fd.AcceptAsync(cancellationToken).BackToPoller();
             OperationOutcome outcome = TakeIn(accepted, out NetConnection? connection);
             if (connection is not null)
             {
@@ -116,7 +117,7 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
 
             if (outcome.Poll == PollResult.Ready && PollErrors.ClassifyAccept(outcome.Io.NativeError) == PollErrorClass.Resource)
             {
-                outcome = await BackOffAsync(outcome.Io, backoff.Delay, cancellationToken);
+                outcome = await BackOffAsync(outcome.Io, backoff.Delay, cancellationToken).BackToPoller();
                 backoff.Lengthen();
             }
 
@@ -147,7 +148,7 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
     public async ValueTask<int> AcceptBatchAsync(Memory<NetConnection> batch, CancellationToken cancellationToken = default)
     {
         ArgumentOutOfRangeException.ThrowIfZero(batch.Length);
-        NetConnection first = await AcceptAsync(cancellationToken);
+        NetConnection first = await AcceptAsync(cancellationToken).BackToPoller();
         batch.Span[0] = first;
         int count = 1;
         while (count < batch.Length)
@@ -179,12 +180,15 @@ public sealed class NetListener : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Calls somebody with the system's number until he returns true, waiting in between. Go: <c>RawConn.Read</c>.</summary>
-    /// <param name="attempt">One non-blocking attempt; false when it would block.</param>
+    /// <param name="attempt">
+    /// One non-blocking attempt; false when it would block. Called on the caller's thread at first; after a wait there again if that is a poller's,
+    /// else on the thread pool.
+    /// </param>
     /// <param name="cancellationToken">Ends the wait.</param>
     public async ValueTask RawReadAsync(Func<int, bool> attempt, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(attempt);
-        OperationOutcome outcome = await _fd.RawAsync(PollMode.Read, attempt, cancellationToken);
+        OperationOutcome outcome = await _fd.RawAsync(PollMode.Read, attempt, cancellationToken).BackToPoller();
         if (!outcome.IsSuccess)
         {
             throw outcome.IsCancelled ? new OperationCanceledException(cancellationToken) : outcome.ToException("read", LocalEndPoint);

@@ -1,4 +1,9 @@
+using System.Net;
+using System.Net.Sockets;
+using NetPoll.Core.Backends;
+using NetPoll.Core.Interop;
 using NetPoll.Core.Tests.Support;
+using NetPoll.Tests;
 
 namespace NetPoll.Core.Tests;
 
@@ -15,11 +20,7 @@ public sealed class NetConnectionCloseTests
     public async Task A_close_that_waits_for_the_peer_to_take_everything_holds_no_poller(bool onPoller)
     {
         await using Loopback pair = await Loopback.ConnectAsync();
-        while (pair.Connection.TryWrite(new byte[64 * 1024], out int written) && written > 0)
-        {
-            // Until neither side has room.
-        }
-
+        Fill(pair.Connection);
         pair.Connection.SetLinger(TimeSpan.FromMinutes(5));
         Task<int> read = pair.Connection.ReadAsync(new byte[1]).AsTask();
         await pair.ReaderParked();
@@ -40,6 +41,47 @@ public sealed class NetConnectionCloseTests
         await closed.WaitAsync(Limit, Cancellation);
     }
 
+    [Theory]
+    [InlineData(LingerBy.FormerOwner)]
+    [InlineData(LingerBy.FormerOwnerOfListener)]
+    [InlineData(LingerBy.RawControl)]
+    [InlineData(LingerBy.RawWrite)]
+    public async Task A_close_that_waits_because_somebody_else_made_it_linger_holds_no_poller(LingerBy lingerBy)
+    {
+        if (lingerBy is LingerBy.FormerOwner or LingerBy.FormerOwnerOfListener)
+        {
+            TestBackend.SkipOnPortable("The portable backend adopts no sockets.");
+        }
+
+        await using PollerGroup group = new(new PollerOptions { PollerCount = 1 });
+        (NetConnection connection, Socket peer) = await Lingering(lingerBy, group);
+        using Socket released = peer;
+        Fill(connection);
+
+        Task closed = Task.CompletedTask;
+        await group.Pollers[0].RunAsync(() => { closed = connection.CloseAsync(); }).WaitAsync(Limit, Cancellation);
+
+        Assert.False(closed.IsCompleted);
+        peer.Dispose();
+        await closed.WaitAsync(Limit, Cancellation);
+    }
+
+    [Fact]
+    public async Task A_socket_that_is_closed_without_a_descriptor_of_ours_holds_no_poller_either()
+    {
+        TestBackend.SkipOnPortable("The portable backend adopts no sockets.");
+        await using PollerGroup group = new(new PollerOptions { PollerCount = 1 });
+        (NetConnection connection, Socket peer) = await Lingering(LingerBy.FormerOwner, group);
+        using Socket released = peer;
+        Fill(connection);
+        PollableSocket socket = (await connection.DetachAsync())!;
+
+        await group.Pollers[0].RunAsync(() => { _ = socket.Close(); }).WaitAsync(Limit, Cancellation);
+
+        peer.Dispose();
+        Assert.Equal(-1, socket.Descriptor);
+    }
+
     [Fact]
     public async Task After_the_close_the_deadline_of_whoever_came_after_is_not_told()
     {
@@ -52,17 +94,53 @@ public sealed class NetConnectionCloseTests
         Assert.Throws<ObjectDisposedException>(() => old.Connection.TimeLeft(PollMode.Read));
     }
 
-    [Fact]
-    public async Task What_is_wrong_about_keep_alive_is_refused_before_anything_is_changed()
+    private static async Task<(NetConnection Connection, Socket Peer)> Lingering(LingerBy lingerBy, PollerGroup group)
     {
-        await using Loopback pair = await Loopback.ConnectAsync();
+        const int FiveMinutes = 300;
+        if (lingerBy == LingerBy.FormerOwner)
+        {
+            using TcpPair pair = new();
+            pair.Ours.LingerState = new LingerOption(enable: true, FiveMinutes);
+            return (NetConnection.Adopt(pair.Ours.SafeHandle, group), pair.TakePeer());
+        }
 
-        ArgumentOutOfRangeException refused = Assert.Throws<ArgumentOutOfRangeException>(
-            () => pair.Connection.SetKeepAlive(new KeepAlive(TimeSpan.FromSeconds(30), TimeSpan.Zero, 3)));
+        using Socket made = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        made.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        made.Listen(1);
+        made.LingerState = new LingerOption(enable: true, FiveMinutes);
+        await using NetListener listener = lingerBy == LingerBy.FormerOwnerOfListener
+            ? NetListener.Adopt(made.SafeHandle, group)
+            : NetListener.Listen(new IPEndPoint(IPAddress.Loopback, 0), group);
+        Socket peer = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await peer.ConnectAsync(listener.LocalEndPoint, Cancellation);
+        NetConnection connection = await listener.AcceptAsync(Cancellation);
+        switch (lingerBy)
+        {
+            case LingerBy.RawControl:
+                connection.RawControl(static number => Libc.SetLinger(number, on: true, FiveMinutes));
+                break;
+            case LingerBy.RawWrite:
+                await connection.RawWriteAsync(static number => Libc.SetLinger(number, on: true, FiveMinutes) == 0, Cancellation);
+                break;
+        }
 
-        Assert.Equal("Interval", refused.ParamName);
-        int isOn = -1;
-        Assert.True(pair.Connection.Fd.GetOption(Core.Backends.SocketSetting.KeepAlive, out isOn).IsSuccess);
-        Assert.Equal(0, isOn);
+        return (connection, peer);
+    }
+
+    private static void Fill(NetConnection connection)
+    {
+        while (connection.TryWrite(new byte[64 * 1024], out int written) && written > 0)
+        {
+            // Until neither side has room.
+        }
+    }
+
+    /// <summary>Who has made a close wait.</summary>
+    public enum LingerBy
+    {
+        FormerOwner,
+        FormerOwnerOfListener,
+        RawControl,
+        RawWrite,
     }
 }

@@ -123,6 +123,26 @@ public sealed class NetConnectionStreamTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
+    public async Task A_disposed_stream_says_that_it_neither_reads_nor_writes(bool waits)
+    {
+        await using Loopback pair = await Loopback.ConnectAsync();
+        Stream stream = pair.Connection.AsStream();
+
+        if (waits)
+        {
+            await stream.DisposeAsync();
+        }
+        else
+        {
+            stream.Dispose();
+        }
+
+        Assert.Equal((false, false), (stream.CanRead, stream.CanWrite));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
     public async Task A_pipe_echoes_what_comes_until_the_end(bool isOnPoller)
     {
         await using Loopback pair = await Loopback.ConnectAsync();
@@ -177,6 +197,59 @@ public sealed class NetConnectionStreamTests
         pipe.Input.AdvanceTo(result.Buffer.End);
         await pipe.Input.CompleteAsync();
         Assert.Throws<ObjectDisposedException>(() => pair.Connection.SetDeadline(Deadline.None));
+    }
+
+    [Theory]
+    [InlineData(3, true)]
+    [InlineData(3, false)]
+    [InlineData(32 * 1024 * 1024, true)]
+    public async Task Completing_the_output_sends_what_was_not_flushed_before_the_end(int count, bool isOnPoller)
+    {
+        await using Loopback pair = await Loopback.ConnectAsync();
+        byte[] sent = new byte[count];
+        new Random(Seed.Next()).NextBytes(sent);
+        IDuplexPipe pipe = pair.Connection.AsPipe();
+
+        void Complete()
+        {
+            pipe.Output.Write(sent);
+            pipe.Output.Complete();
+        }
+
+        if (isOnPoller)
+        {
+            // The peer takes nothing until the poller is free again.
+            await pair.Poller.RunAsync(Complete).WaitAsync(Limit, Cancellation);
+        }
+        else
+        {
+            Complete();
+        }
+
+        Assert.Equal(sent, await pair.ReceiveAllAsync().WaitAsync(Limit, Cancellation));
+        await pair.SendAsync("def"u8.ToArray());
+        ReadResult result = await pipe.Input.ReadAtLeastAsync(3, Cancellation).AsTask().WaitAsync(Limit, Cancellation);
+        pipe.Input.AdvanceTo(result.Buffer.End);
+        await pipe.Input.CompleteAsync();
+        await Eventually.Equal("watched descriptors", 0, () => pair.Poller.Snapshot().Monitored);
+    }
+
+    [Fact]
+    public async Task An_output_that_cannot_send_what_was_not_flushed_ends_by_a_reset_and_not_by_an_end()
+    {
+        await using Loopback pair = await Loopback.ConnectAsync();
+        IDuplexPipe pipe = pair.Connection.AsPipe();
+        pair.Connection.SetWriteDeadline(Deadline.Past);
+
+        await pair.Poller.RunAsync(() =>
+        {
+            pipe.Output.Write("abc"u8);
+            pipe.Output.Complete();
+        });
+
+        SocketException failure = await Assert.ThrowsAsync<SocketException>(() => pair.ReceiveAllAsync().WaitAsync(Limit, Cancellation));
+        Assert.Equal(SocketError.ConnectionReset, failure.SocketErrorCode);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => pipe.Input.ReadAsync(Cancellation).AsTask().WaitAsync(Limit, Cancellation));
     }
 
     [Fact]

@@ -213,6 +213,47 @@ public sealed class NetDialerTests : IAsyncDisposable
         Assert.Equal(1, socket.CloseCalls);
     }
 
+    [Theory]
+    [InlineData(Libc.AF_INET)]
+    [InlineData(Libc.AF_INET6)]
+    [InlineData(Libc.AF_UNIX)]
+    public void NP095_A_socket_without_an_error_and_without_a_peer_is_not_taken_for_a_connection(int family)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The socket is one of Linux's.");
+        int descriptor = Libc.StreamSocket(family);
+        Assert.True(descriptor >= 0);
+        PollableSocket socket = family == Libc.AF_UNIX ? new UnixSocket(descriptor, remoteEndPoint: null) : new TcpSocket(descriptor, remoteEndPoint: null);
+
+        // Nothing is wrong with it, and it counts as writable: it only has no peer.
+        Assert.True(socket.Probe(PollMode.Write).IsSuccess);
+        Assert.True(socket.FinishConnect().WouldBlock);
+        _ = socket.Close();
+    }
+
+    [Fact]
+    public async Task NP095_A_real_wake_up_of_a_socket_without_a_peer_is_waited_through()
+    {
+        TestBackend.SkipOnPortable("The portable backend is told of a connection's end, and does not look for it.");
+        IPEndPoint remote = (IPEndPoint)_fixture.Listener.LocalEndPoint;
+        int descriptor = Libc.StreamSocket(Libc.AF_INET);
+        Poller poller = _fixture.Group.Pollers[0];
+        IoResult opened = NetFd.Open(poller, new TcpSocket(descriptor, remote), out NetFd? fd);
+        Assert.True(opened.IsSuccess);
+
+        // The system reports it, as soon as it is watched, for what it is: nobody's, and therefore ready.
+        await Eventually.True("the socket is reported as writable", () => DescriptorModel.WriteSlot(fd!.Descriptor).IsReady);
+        Task<OperationOutcome> connect = new ConnectOperation(fd!).Begin(Cancellation).AsTask();
+        Assert.False(connect.IsCompleted);
+        Assert.False(DescriptorModel.WriteSlot(fd!.Descriptor).IsReady);
+
+        byte[] address = new byte[SocketAddressLayout.MaxSize];
+        int length = SocketAddressLayout.Write(remote, address);
+        _ = Libc.Connect(descriptor, address.AsSpan(0, length));
+
+        Assert.True((await connect.WaitAsync(Limit, Cancellation)).IsSuccess);
+        await fd!.CloseAsync();
+    }
+
     [Fact]
     public async Task NP095_An_attempt_that_fails_later_gives_its_socket_back()
     {

@@ -38,6 +38,9 @@ internal sealed class ScriptedBackend : IPollBackend
 
     public int Wakeups => Volatile.Read(ref _wakeups);
 
+    /// <summary>Runs on the thread that wakes the poller, when it has done so.</summary>
+    public Action? AfterWake { get; set; }
+
     public int Waits => Volatile.Read(ref _waits);
 
     /// <summary>Sockets that are watched.</summary>
@@ -197,6 +200,8 @@ internal sealed class ScriptedBackend : IPollBackend
             _isWoken = true;
             _signal.Set();
         }
+
+        AfterWake?.Invoke();
     }
 
     public bool Owns(int fileDescriptor) => fileDescriptor == OwnDescriptor;

@@ -14,6 +14,7 @@ internal static class AdoptedSocket
         try
         {
             PollableSocket socket = Wrap(descriptor, original, role);
+            socket.MayLinger();
             int result = Libc.SetNonBlocking(descriptor);
             if (result < 0)
             {

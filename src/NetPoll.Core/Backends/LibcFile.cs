@@ -44,6 +44,7 @@ internal sealed class LibcFile : LibcDescriptor
 
         string name = AdoptedHandle.Describe(descriptor);
         AdoptedFile adopted = Open(descriptor, isTerminal ? PollKind.Terminal : KindOf(descriptor, name), flags & Libc.O_ACCMODE, name);
+        adopted.File.MayLinger();
         AdoptedHandle.GiveUp(handle, descriptor);
         return adopted;
     }

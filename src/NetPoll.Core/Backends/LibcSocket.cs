@@ -28,6 +28,11 @@ internal abstract class LibcSocket : LibcDescriptor
     {
         if (setting == SocketSetting.LingerSeconds)
         {
+            if (value > 0)
+            {
+                MayLinger();
+            }
+
             return IoResult.From(Libc.SetLinger(Descriptor, value >= 0, Math.Max(value, 0)));
         }
 

@@ -72,7 +72,18 @@ internal abstract class PollableSocket : IConnectionTransport
     /// <summary>From here on no operation blocks. For what somebody else has opened; the rest begins so.</summary>
     internal virtual IoResult SetNonBlocking() => IoResult.Success;
 
-    /// <summary>Closes the socket. Exactly once; never retried.</summary>
+    /// <summary>
+    /// Whether closing would block, until the peer has everything or a linger time is over: not for the caller's thread if others need that. The
+    /// system is asked only where somebody may have set such a time.
+    /// </summary>
+    internal virtual bool CloseBlocks => false;
+
+    /// <summary>Somebody else has its number, or had it: he may have set a linger time that nobody told us of.</summary>
+    internal virtual void MayLinger()
+    {
+    }
+
+    /// <summary>Closes the socket. Exactly once; never retried. On a poller's thread it never blocks, and may be over later.</summary>
     internal abstract IoResult Close();
 
     /// <inheritdoc/>

@@ -17,6 +17,7 @@ internal abstract class PortableHandle : PollableSocket
     private EndPoint? _remote;
     private int _isClosed;
     private bool _resetsOnClose;
+    private bool _mayLinger;
 
     // For what the poller has to look for: whether somebody waits for it still. Any thread.
     private bool _wantsRoom;
@@ -136,6 +137,17 @@ internal abstract class PortableHandle : PollableSocket
         _ => throw new ArgumentOutOfRangeException(nameof(mode), mode, "Expected Read, Write or Both."),
     }));
 
+    internal sealed override bool CloseBlocks
+    {
+        get
+        {
+            LingerOption? linger = null;
+            return Volatile.Read(ref _mayLinger) && Try(() => linger = Socket.LingerState).IsSuccess && linger is { Enabled: true, LingerTime: > 0 };
+        }
+    }
+
+    internal sealed override void MayLinger() => Volatile.Write(ref _mayLinger, true);
+
     internal override IoResult SetOption(SocketSetting setting, int value)
     {
         if (IsUnix && IsOfTcp(setting))
@@ -147,6 +159,11 @@ internal abstract class PortableHandle : PollableSocket
         if (setting == SocketSetting.LingerSeconds)
         {
             _resetsOnClose = value == 0;
+            if (value > 0)
+            {
+                MayLinger();
+            }
+
             return Try(() => Socket.LingerState = new LingerOption(value >= 0, Math.Clamp(value, 0, short.MaxValue)));
         }
 

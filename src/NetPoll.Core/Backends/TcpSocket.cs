@@ -87,6 +87,12 @@ internal sealed class TcpSocket : LibcSocket
         Span<byte> address = stackalloc byte[SocketAddressLayout.MaxSize];
         int result = Libc.Accept(Descriptor, address, out int length);
         accepted = result < 0 ? null : new TcpSocket(result, SocketAddressLayout.Read(address[..Math.Min(length, address.Length)]));
+        if (IsSaidToLinger)
+        {
+            // Of an adopted listener: the accepted socket inherits what is set there.
+            accepted?.MayLinger();
+        }
+
         return result < 0 ? IoResult.From(result) : IoResult.Success;
     }
 

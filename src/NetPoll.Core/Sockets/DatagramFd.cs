@@ -1,4 +1,5 @@
 using NetPoll.Core.Backends;
+using NetPoll.Core.Scheduling;
 
 namespace NetPoll.Core.Sockets;
 
@@ -109,14 +110,14 @@ internal sealed class DatagramFd
 
     private async ValueTask<ReceivedDatagram> ReceiveWhenLocked(Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        await LockAsync(PollMode.Read, "receive", cancellationToken);
-        return await ReceiveLocked(buffer, batch: null, cancellationToken).AsTask(0, static (datagram, _) => datagram);
+        await LockAsync(PollMode.Read, "receive", cancellationToken).BackToPoller();
+        return await ReceiveLocked(buffer, batch: null, cancellationToken).AsTask(0, static (datagram, _) => datagram).BackToPoller();
     }
 
     private async ValueTask<int> ReceiveWhenLocked(DatagramBatch batch, CancellationToken cancellationToken)
     {
-        await LockAsync(PollMode.Read, "receive", cancellationToken);
-        return await ReceiveLocked(default, batch, cancellationToken).AsTask(batch, static (_, batch) => batch.Count);
+        await LockAsync(PollMode.Read, "receive", cancellationToken).BackToPoller();
+        return await ReceiveLocked(default, batch, cancellationToken).AsTask(batch, static (_, batch) => batch.Count).BackToPoller();
     }
 
     private Started<int> SendLocked(ReadOnlyMemory<byte> payload, DatagramAddress to, DatagramBatch? batch, int start, CancellationToken cancellationToken)
@@ -157,13 +158,13 @@ internal sealed class DatagramFd
     private async ValueTask<int> SendWhenLocked(
         ReadOnlyMemory<byte> payload, DatagramAddress to, DatagramBatch? batch, int start, CancellationToken cancellationToken)
     {
-        await LockAsync(PollMode.Write, "send", cancellationToken);
-        return await SendLocked(payload, to, batch, start, cancellationToken).AsTask(0, static (count, _) => count);
+        await LockAsync(PollMode.Write, "send", cancellationToken).BackToPoller();
+        return await SendLocked(payload, to, batch, start, cancellationToken).AsTask(0, static (count, _) => count).BackToPoller();
     }
 
     private async ValueTask LockAsync(PollMode mode, string operation, CancellationToken cancellationToken)
     {
-        if (!await Fd.LockAsync(mode, cancellationToken))
+        if (!await Fd.LockAsync(mode, cancellationToken).BackToPoller())
         {
             throw Fd.ToException(OperationOutcome.From(PollResult.Closing), operation);
         }

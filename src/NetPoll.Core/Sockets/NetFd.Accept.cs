@@ -1,4 +1,5 @@
 using NetPoll.Core.Backends;
+using NetPoll.Core.Scheduling;
 
 namespace NetPoll.Core.Sockets;
 
@@ -36,7 +37,7 @@ internal sealed partial class NetFd
         try
         {
             // An accept that never has enough: whatever ends one ends this. It asks for nothing: a connection that waits would be told all the time.
-            outcome = await RawAsync(PollMode.Read, static (_, _) => false, state: 0, either.Token, asksForReadiness: false);
+            outcome = await RawAsync(PollMode.Read, static (_, _) => false, state: 0, either.Token, asksForReadiness: false).BackToPoller();
         }
         catch (OperationCanceledException)
         {
@@ -97,7 +98,8 @@ internal sealed partial class NetFd
         }
     }
 
-    private async ValueTask<AcceptResult> AcceptWhenLocked(CancellationToken cancellationToken) => await LockAsync(PollMode.Read, cancellationToken)
-        ? await AcceptLocked(cancellationToken)
-        : new AcceptResult(OperationOutcome.From(PollResult.Closing), null);
+    private async ValueTask<AcceptResult> AcceptWhenLocked(CancellationToken cancellationToken) =>
+        await LockAsync(PollMode.Read, cancellationToken).BackToPoller()
+            ? await AcceptLocked(cancellationToken).BackToPoller()
+            : new AcceptResult(OperationOutcome.From(PollResult.Closing), null);
 }

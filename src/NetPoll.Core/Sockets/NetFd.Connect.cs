@@ -1,5 +1,6 @@
 using System.Net;
 using NetPoll.Core.Backends;
+using NetPoll.Core.Scheduling;
 
 namespace NetPoll.Core.Sockets;
 
@@ -33,7 +34,7 @@ internal sealed partial class NetFd
         while ((begun = platform.ConnectStream(remote, local, out socket)).WouldBlock && socket is null)
         {
             // A Unix domain listener whose queue is full: nothing will tell when there is room again.
-            OperationOutcome paused = await PauseConnectAsync(poller, pause, giveUpAt, cancellationToken);
+            OperationOutcome paused = await PauseConnectAsync(poller, pause, giveUpAt, cancellationToken).BackToPoller();
             if (!paused.IsSuccess)
             {
                 return (paused, null);
@@ -59,7 +60,7 @@ internal sealed partial class NetFd
         if (begun.WouldBlock)
         {
             _ = fd!.SetDeadline(PollMode.Write, deadline);
-            outcome = await new ConnectOperation(fd).Begin(cancellationToken);
+            outcome = await new ConnectOperation(fd).Begin(cancellationToken).BackToPoller();
             _ = fd.SetDeadline(PollMode.Write, Deadline.None);
         }
 
@@ -71,7 +72,7 @@ internal sealed partial class NetFd
 
         if (!outcome.IsSuccess)
         {
-            await fd!.CloseAsync();
+            await fd!.CloseAsync().BackToPoller();
             return (outcome, null);
         }
 
@@ -102,7 +103,7 @@ internal sealed partial class NetFd
 
         try
         {
-            await Task.Delay(pause, poller.TimeProvider, cancellationToken);
+            await Task.Delay(pause, poller.TimeProvider, cancellationToken).BackToPoller();
             return OperationOutcome.From(IoResult.Success);
         }
         catch (OperationCanceledException)

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using NetPoll.Core.Backends;
+using NetPoll.Core.Scheduling;
 
 namespace NetPoll.Core.Sockets;
 
@@ -167,7 +168,7 @@ internal sealed partial class NetFd
     /// <summary>Writes several buffers, in order and with nothing of another caller between. Go: <c>FD.Writev</c>.</summary>
     internal async ValueTask WriteAsync(ReadOnlyMemory<ReadOnlyMemory<byte>> buffers, CancellationToken cancellationToken)
     {
-        if (!_mutex.TryLock(PollMode.Write) && !await LockAsync(PollMode.Write, cancellationToken))
+        if (!_mutex.TryLock(PollMode.Write) && !await LockAsync(PollMode.Write, cancellationToken).BackToPoller())
         {
             throw ToException(OperationOutcome.From(PollResult.Closing), "write");
         }
@@ -177,7 +178,7 @@ internal sealed partial class NetFd
         if (outcome.Io.WouldBlock || outcome.Io.IsUnfinished)
         {
             VectoredWriteOperation operation = _vectoredWrite is { } kept && kept.TryLend() ? kept : SocketOperation.Lend(ref _vectoredWrite, new VectoredWriteOperation(this));
-            await operation.Begin(cursor, outcome.Io.IsUnfinished, cancellationToken);
+            await operation.Begin(cursor, outcome.Io.IsUnfinished, cancellationToken).BackToPoller();
             return;
         }
 
@@ -198,7 +199,13 @@ internal sealed partial class NetFd
     /// <c>FD.RawWrite</c>.
     /// </summary>
     internal ValueTask<OperationOutcome> RawAsync(PollMode mode, Func<int, bool> attempt, CancellationToken cancellationToken) =>
-        RawAsync(mode, static (socket, attempt) => attempt(socket.Descriptor), attempt, cancellationToken);
+        RawAsync(mode, static (socket, attempt) => Attempt(socket, attempt), attempt, cancellationToken);
+
+    private static bool Attempt(PollableSocket socket, Func<int, bool> attempt)
+    {
+        socket.MayLinger();
+        return attempt(socket.Descriptor);
+    }
 
     private ValueTask<int> ReadLocked(Memory<byte> buffer, CancellationToken cancellationToken)
     {
@@ -264,12 +271,12 @@ internal sealed partial class NetFd
 
     private async ValueTask<int> ReadWhenLocked(Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        if (!await LockAsync(PollMode.Read, cancellationToken))
+        if (!await LockAsync(PollMode.Read, cancellationToken).BackToPoller())
         {
             throw ToException(OperationOutcome.From(PollResult.Closing), "read");
         }
 
-        return await ReadLocked(buffer, cancellationToken);
+        return await ReadLocked(buffer, cancellationToken).BackToPoller();
     }
 
     private ValueTask WriteLocked(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
@@ -352,18 +359,18 @@ internal sealed partial class NetFd
 
     private async ValueTask WriteWhenLocked(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
-        if (!await LockAsync(PollMode.Write, cancellationToken))
+        if (!await LockAsync(PollMode.Write, cancellationToken).BackToPoller())
         {
             throw ToException(OperationOutcome.From(PollResult.Closing), "write");
         }
 
-        await WriteLocked(buffer, cancellationToken);
+        await WriteLocked(buffer, cancellationToken).BackToPoller();
     }
 
     private async ValueTask<OperationOutcome> RawAsync<TState>(
         PollMode mode, Func<PollableSocket, TState, bool> attempt, TState state, CancellationToken cancellationToken, bool asksForReadiness = true)
     {
-        if (!_mutex.TryLock(mode) && !await LockAsync(mode, cancellationToken))
+        if (!_mutex.TryLock(mode) && !await LockAsync(mode, cancellationToken).BackToPoller())
         {
             return OperationOutcome.From(PollResult.Closing);
         }
@@ -374,7 +381,7 @@ internal sealed partial class NetFd
             if (Poller.IsShareSpent)
             {
                 wait = new ReadinessOperation(this, mode, asksForReadiness: asksForReadiness);
-                OperationOutcome itsTurn = await wait.Begin(cancellationToken, isPostponed: true);
+                OperationOutcome itsTurn = await wait.Begin(cancellationToken, isPostponed: true).BackToPoller();
                 if (!itsTurn.IsSuccess)
                 {
                     return itsTurn;
@@ -392,7 +399,7 @@ internal sealed partial class NetFd
             while (outcome.IsSuccess && !attempt(_socket, state))
             {
                 wait ??= new ReadinessOperation(this, mode, asksForReadiness: asksForReadiness);
-                outcome = await wait.Begin(cancellationToken);
+                outcome = await wait.Begin(cancellationToken).BackToPoller();
             }
 
             return outcome;

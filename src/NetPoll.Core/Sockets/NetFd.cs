@@ -14,9 +14,6 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
     // Set by the one who detaches, while he holds a reference: whoever destroys comes after him.
     private bool _keepsSocket;
 
-    // The close would wait until the peer has everything: not on a poller's thread, nor on the finalizer's.
-    private bool _closeBlocks;
-
     private NetFd(Poller poller, PollableSocket socket, PollDescriptor descriptor)
     {
         Poller = poller;
@@ -234,6 +231,7 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
 
         try
         {
+            _socket.MayLinger();
             control(_socket.Descriptor);
         }
         finally
@@ -254,13 +252,7 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
 
         try
         {
-            IoResult result = _socket.SetOption(setting, value);
-            if (setting == SocketSetting.LingerSeconds && result.IsSuccess)
-            {
-                Volatile.Write(ref _closeBlocks, value > 0);
-            }
-
-            return OperationOutcome.From(result);
+            return OperationOutcome.From(_socket.SetOption(setting, value));
         }
         finally
         {
@@ -278,8 +270,9 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
     protected override void Destroy()
     {
         Poller.Release(Descriptor);
-        if (Volatile.Read(ref _closeBlocks) && !_keepsSocket)
+        if (!_keepsSocket && _socket.CloseBlocks)
         {
+            // Not on a poller's thread, nor on the finalizer's.
             ThreadPool.UnsafeQueueUserWorkItem(static fd => fd.CloseSocket(), this, preferLocal: false);
             return;
         }

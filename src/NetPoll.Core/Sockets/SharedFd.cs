@@ -1,3 +1,5 @@
+using NetPoll.Core.Scheduling;
+
 namespace NetPoll.Core.Sockets;
 
 /// <summary>A descriptor with one reader and one writer at a time, whose last user destroys it once it is closed. Any thread.</summary>
@@ -32,7 +34,7 @@ internal abstract class SharedFd
                 case LockAttempt.Closed:
                     return false;
                 default:
-                    await WaitForTurn(turn!, mode, cancellationToken);
+                    await WaitForTurn(turn!, mode, cancellationToken).BackToPoller();
                     break;
             }
         }
@@ -42,7 +44,7 @@ internal abstract class SharedFd
     {
         try
         {
-            await turn.WaitAsync(cancellationToken);
+            await turn.WaitAsync(cancellationToken).BackToPoller();
         }
         catch (OperationCanceledException)
         {

@@ -109,6 +109,47 @@ public sealed class PollDescriptorTests
     [Theory]
     [InlineData(PollResult.DeadlineExceeded)]
     [InlineData(PollResult.Closing)]
+    public void NP006_What_ends_a_wait_before_the_commit_keeps_the_waiter_from_parking(PollResult expected)
+    {
+        ref PollSlot slot = ref DescriptorModel.ReadSlot(_model.Descriptor);
+        Assert.False(slot.TakeReadyOrBeginWait());
+
+        if (expected == PollResult.Closing)
+        {
+            _model.Evict();
+        }
+        else
+        {
+            _model.SetDeadline(PollMode.Read, -1);
+        }
+
+        Assert.False(slot.TryCommit(Reader));
+        Assert.Equal(0, _model.ParkedCount);
+        Assert.False(slot.FinishWait());
+        Assert.Equal(0, Reader.Freed);
+        Assert.False(Reader.Wait());
+        Assert.Equal([expected], Reader.Results);
+    }
+
+    [Fact]
+    public void NP006_A_deadline_that_passes_before_the_commit_keeps_the_waiter_from_parking()
+    {
+        _model.SetDeadline(PollMode.Read, 10);
+        ref PollSlot slot = ref DescriptorModel.ReadSlot(_model.Descriptor);
+        Assert.False(slot.TakeReadyOrBeginWait());
+
+        _model.Advance(10);
+
+        Assert.False(slot.TryCommit(Reader));
+        Assert.Equal(0, _model.ParkedCount);
+        Assert.False(slot.FinishWait());
+        Assert.False(Reader.Wait());
+        Assert.Equal([PollResult.DeadlineExceeded], Reader.Results);
+    }
+
+    [Theory]
+    [InlineData(PollResult.DeadlineExceeded)]
+    [InlineData(PollResult.Closing)]
     public void NP007_What_stands_in_the_way_is_seen_at_the_entry_of_a_wait(PollResult expected)
     {
         if (expected == PollResult.Closing)

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Descriptors;
 using NetPoll.Core.Sockets;
@@ -152,6 +153,79 @@ public sealed class CancellationTests
         Assert.True(fd.Descriptor.HasReader);
         await second.CancelAsync();
         await AssertCancelled(next);
+    }
+
+    [Fact]
+    public async Task NP022_A_result_is_not_taken_while_its_token_s_callback_still_runs()
+    {
+        await using ScriptedPoller world = new();
+        ScriptedSocket socket = new();
+        NetFd fd = world.Open(socket);
+        using CancellationTokenSource source = new();
+        using ManualResetEventSlim isHeld = new();
+        using ManualResetEventSlim goOn = new();
+#pragma warning disable CA2012 // Its result is taken once, by the thread below.
+        ValueTask<int> read = fd.ReadAsync(new byte[1], source.Token);
+#pragma warning restore CA2012
+        await world.Asleep();
+        Thread canceller = new(source.Cancel) { IsBackground = true };
+        world.Backend.AfterWake = () =>
+        {
+            if (Thread.CurrentThread == canceller)
+            {
+                isHeld.Set();
+                goOn.Wait(Limit);
+            }
+        };
+
+        // The wait is over when its token's callback is not.
+        canceller.Start();
+        Assert.True(isHeld.Wait(Limit, Cancellation));
+        await Eventually.True("the wait has ended", () => read.IsCompleted);
+        Exception? result = null;
+        Thread taker = new(() => result = Record.Exception(() => read.GetAwaiter().GetResult())) { IsBackground = true };
+        taker.Start();
+        await Eventually.True("who takes the result waits, or has it", () => !taker.IsAlive || (taker.ThreadState & ThreadState.WaitSleepJoin) != 0);
+
+        // Or the callback would end the object's next wait.
+        Assert.Null(result);
+        Assert.True(taker.IsAlive);
+        goOn.Set();
+        Assert.True(taker.Join(Limit));
+        Assert.IsType<OperationCanceledException>(result);
+        Assert.True(canceller.Join(Limit));
+    }
+
+    [Fact]
+    public async Task NP022_Who_has_parked_an_earlier_wait_does_not_end_the_next_one_in_its_stead()
+    {
+        await using ScriptedPoller world = new();
+        ScriptedSocket socket = new();
+        NetFd fd = world.Open(socket);
+        using CancellationTokenSource source = new();
+        Task<int> read = fd.ReadAsync(new byte[1], source.Token).AsTask();
+        await world.Asleep();
+        ReadOperation operation = ReadOf(fd)!;
+        short version = VersionOf(operation);
+        socket.ThenReads(1);
+        world.Backend.Inject(socket, Edge);
+        Assert.Equal(1, await read.WaitAsync(Limit, Cancellation));
+        Task<int> next = fd.ReadAsync(new byte[1], source.Token).AsTask();
+        await world.Asleep();
+        Assert.Same(operation, ReadOf(fd));
+        Assert.NotEqual(version, VersionOf(operation));
+
+        // The next wait's token is cancelled, and before its callback takes the operation out, he who parked the earlier one looks at last.
+        IsCancelled(operation) = true;
+        Assert.False(TryWithdrawCancelled(operation, version, out OperationOutcome outcome));
+        Assert.False(outcome.IsCancelled);
+
+        await AssertCancelled(next);
+        Assert.Equal(0, fd.OperationsInProgress);
+        Task<int> last = fd.ReadAsync(new byte[1], CancellationToken.None).AsTask();
+        socket.ThenReads(1);
+        world.Backend.Inject(socket, Edge);
+        Assert.Equal(1, await last.WaitAsync(Limit, Cancellation));
     }
 
     [Theory]
@@ -446,6 +520,18 @@ public sealed class CancellationTests
         Assert.Equal(1, await read.WaitAsync(Limit, Cancellation));
         return new WeakReference(source);
     }
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_read")]
+    private static extern ref ReadOperation? ReadOf(NetFd fd);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_isCancelled")]
+    private static extern ref bool IsCancelled(SocketOperation operation);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "get_Version")]
+    private static extern short VersionOf(SocketOperation operation);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "TryWithdrawCancelled")]
+    private static extern bool TryWithdrawCancelled(SocketOperation operation, short version, out OperationOutcome outcome);
 
     private static async Task<OperationCanceledException> AssertCancelled(Task task) =>
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => task.WaitAsync(Limit, Cancellation));

@@ -48,6 +48,14 @@ internal sealed class DescriptorModel
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_deadlines")]
     internal static extern ref DescriptorDeadlines Deadlines(PollDescriptor descriptor);
 
+    /// <summary>The private slot of a descriptor's reader, for tests that stop between two steps of a wait.</summary>
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_read")]
+    internal static extern ref PollSlot ReadSlot(PollDescriptor descriptor);
+
+    /// <inheritdoc cref="ReadSlot"/>
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_write")]
+    internal static extern ref PollSlot WriteSlot(PollDescriptor descriptor);
+
     /// <summary>Sets a deadline so many milliseconds from now; 0 or less is in the past.</summary>
     internal void SetDeadline(PollMode mode, double milliseconds) =>
         SetDeadlineAt(mode, milliseconds <= 0 ? -1 : Now + (long)(milliseconds * Millisecond));

@@ -6,6 +6,8 @@ namespace NetPoll.Core.Tests.Support;
 /// <summary>Two connected sockets of .NET, for what needs a real number.</summary>
 internal sealed class TcpPair : IDisposable
 {
+    private bool _isPeerTaken;
+
     internal TcpPair()
     {
         using Socket listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -23,9 +25,19 @@ internal sealed class TcpPair : IDisposable
     /// <summary>The number of <see cref="Ours"/>, which stays its owner.</summary>
     internal int Descriptor => (int)Ours.Handle;
 
+    /// <summary>Makes <see cref="Peer"/> the caller's.</summary>
+    internal Socket TakePeer()
+    {
+        _isPeerTaken = true;
+        return Peer;
+    }
+
     public void Dispose()
     {
         Ours.Dispose();
-        Peer.Dispose();
+        if (!_isPeerTaken)
+        {
+            Peer.Dispose();
+        }
     }
 }
