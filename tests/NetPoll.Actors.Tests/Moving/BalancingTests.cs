@@ -65,6 +65,21 @@ public sealed class BalancingTests
     }
 
     [Fact]
+    public async Task The_timer_keeps_nothing_of_who_made_the_system()
+    {
+        NotingClock clock = new();
+        await using ActorSystem system = new ActorSystem().WithNetPoll(new NetPollOptions
+        {
+            Pollers = new PollerOptions { PollerCount = 2, TimeProvider = clock },
+            Balancing = new BalancingOptions(),
+        });
+
+        // One of the balancing, two of the pollers.
+        Assert.Equal([false, false, false], clock.TimersWithContext);
+        await system.NetPoll().DisposeAsync();
+    }
+
+    [Fact]
     public async Task A_poller_that_a_handler_holds_is_not_taken_for_the_one_with_least_to_do()
     {
         ConnectionScript script = ConnectionScript.Echo();
@@ -192,6 +207,32 @@ public sealed class BalancingTests
         {
             await peer.SendAsync("x");
             await peer.ReceiveAsync(1);
+        }
+    }
+
+    private sealed class NotingClock : TimeProvider
+    {
+        private readonly List<bool> _timersWithContext = [];
+
+        internal IReadOnlyList<bool> TimersWithContext
+        {
+            get
+            {
+                lock (_timersWithContext)
+                {
+                    return [.. _timersWithContext];
+                }
+            }
+        }
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            lock (_timersWithContext)
+            {
+                _timersWithContext.Add(ExecutionContext.Capture() is not null);
+            }
+
+            return base.CreateTimer(callback, state, dueTime, period);
         }
     }
 }
