@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using NetPoll.Core.Backends;
 using NetPoll.Core.Descriptors;
 using NetPoll.Core.Interop;
+using NetPoll.Core.Sockets;
 using NetPoll.Core.Tests.Support;
 using NetPoll.Tests;
 
@@ -315,8 +316,9 @@ public sealed class NetConnectionRawTests
         Assert.Throws<ArgumentOutOfRangeException>(() => connection.SetReceiveBuffer(-1));
         Assert.Throws<ArgumentOutOfRangeException>(() => connection.SetUserTimeout(TimeSpan.Zero));
         Assert.Throws<ArgumentOutOfRangeException>(() => connection.SetKeepAlive(new KeepAlive(TimeSpan.Zero, TimeSpan.FromSeconds(1), 1)));
-        IOException failure = Assert.Throws<IOException>(() => connection.SetKeepAlive(new KeepAlive(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), 1000)));
-        Assert.Equal(SocketError.InvalidArgument, Assert.IsType<SocketException>(failure.InnerException).SocketErrorCode);
+        Assert.Throws<ArgumentOutOfRangeException>(() => connection.SetKeepAlive(new KeepAlive(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), 1000)));
+        OperationOutcome refused = connection.Fd.SetOption(SocketSetting.KeepAliveProbes, 1000);
+        Assert.Equal(SocketError.InvalidArgument, refused.Io.Error);
         await connection.CloseAsync();
         Assert.Throws<ObjectDisposedException>(() => connection.SetNoDelay(true));
         Assert.Throws<ObjectDisposedException>(() => connection.SetLinger(TimeSpan.Zero));

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
@@ -373,48 +372,13 @@ public sealed class NetListenerTests
     {
         await using ScriptedPoller world = new();
         await using NetListener listener = NetListener.Listen(new IPEndPoint(IPAddress.Loopback, 0), world.Group);
-        HeldContext context = new();
-        Task<NetConnection> accept = context.Run(() => listener.AcceptAsync().AsTask());
-        await world.Asleep();
         ScriptedSocket accepted = new();
         world.Platform.Listener.ThenAccepts(accepted);
-        world.Backend.Inject(world.Platform.Listener, PollEventFlags.Read);
-        await Eventually.True("it was accepted", () => !context.Held.IsEmpty);
 
-        await world.Group.DisposeAsync();
-        context.Release();
+        // Between the system's accept and the choice of a poller.
+        world.Platform.Listener.WhileAccepting = () => Assert.True(world.Group.DisposeAsync().AsTask().Wait(Limit));
 
-        await Assert.ThrowsAsync<ObjectDisposedException>(() => accept.WaitAsync(Limit, Cancellation));
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => listener.AcceptAsync(Cancellation).AsTask().WaitAsync(Limit, Cancellation));
         Assert.Equal(1, accepted.CloseCalls);
-    }
-
-    // What follows an await is held until the test lets it go.
-    private sealed class HeldContext : SynchronizationContext
-    {
-        internal ConcurrentQueue<Action> Held { get; } = new();
-
-        public override void Post(SendOrPostCallback d, object? state) => Held.Enqueue(() => d(state));
-
-        internal T Run<T>(Func<T> code)
-        {
-            SynchronizationContext? earlier = Current;
-            SetSynchronizationContext(this);
-            try
-            {
-                return code();
-            }
-            finally
-            {
-                SetSynchronizationContext(earlier);
-            }
-        }
-
-        internal void Release()
-        {
-            while (Held.TryDequeue(out Action? held))
-            {
-                held();
-            }
-        }
     }
 }

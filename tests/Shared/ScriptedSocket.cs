@@ -38,6 +38,9 @@ internal sealed class ScriptedSocket : PollableSocket
 
     public int AcceptCalls => Volatile.Read(ref _acceptCalls);
 
+    /// <summary>Runs in an accept that brings something, before it returns.</summary>
+    public Action? WhileAccepting { get; set; }
+
     public int CloseCalls => Volatile.Read(ref _closeCalls);
 
     /// <summary>All bytes that were taken, in order.</summary>
@@ -150,6 +153,7 @@ internal sealed class ScriptedSocket : PollableSocket
             return IoResult.Failure(WouldBlock);
         }
 
+        WhileAccepting?.Invoke();
         accepted = step.Socket;
         return step.Error == 0 ? IoResult.Success : IoResult.Failure(step.Error);
     }
