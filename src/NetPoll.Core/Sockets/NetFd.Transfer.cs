@@ -199,13 +199,15 @@ internal sealed partial class NetFd
     /// <c>FD.RawWrite</c>.
     /// </summary>
     internal ValueTask<OperationOutcome> RawAsync(PollMode mode, Func<int, bool> attempt, CancellationToken cancellationToken) =>
-        RawAsync(mode, static (socket, attempt) => Attempt(socket, attempt), attempt, cancellationToken);
-
-    private static bool Attempt(PollableSocket socket, Func<int, bool> attempt)
-    {
-        socket.MayLinger();
-        return attempt(socket.Descriptor);
-    }
+        RawAsync(
+            mode,
+            static (socket, attempt) =>
+            {
+                socket.MayLinger();
+                return attempt(socket.Descriptor);
+            },
+            attempt,
+            cancellationToken);
 
     private ValueTask<int> ReadLocked(Memory<byte> buffer, CancellationToken cancellationToken)
     {

@@ -147,44 +147,20 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
     }
 
     /// <summary>Ends one direction.</summary>
-    internal OperationOutcome Shutdown(PollMode mode)
-    {
-        if (!_mutex.TryAddReference())
-        {
-            return OperationOutcome.From(PollResult.Closing);
-        }
-
-        try
-        {
-            return OperationOutcome.From(_socket.Shutdown(mode));
-        }
-        finally
-        {
-            RemoveReference();
-        }
-    }
+    internal OperationOutcome Shutdown(PollMode mode) =>
+        Use((Socket: _socket, mode), static call => call.Socket.Shutdown(call.mode));
 
     /// <summary>Reads an option.</summary>
     internal OperationOutcome GetOption(SocketSetting setting, out int value)
     {
-        value = 0;
-        if (!_mutex.TryAddReference())
-        {
-            return OperationOutcome.From(PollResult.Closing);
-        }
-
-        try
-        {
-            return OperationOutcome.From(_socket.GetOption(setting, out value));
-        }
-        finally
-        {
-            RemoveReference();
-        }
+        int found = 0;
+        OperationOutcome outcome = Use(_socket, socket => socket.GetOption(setting, out found));
+        value = found;
+        return outcome;
     }
 
     /// <summary>Does something with the socket that is no read and no write, while it cannot be closed.</summary>
-    internal OperationOutcome Use<TSocket>(TSocket socket, Func<TSocket, IoResult> use)
+    internal OperationOutcome Use<TState>(TState state, Func<TState, IoResult> use)
     {
         if (!_mutex.TryAddReference())
         {
@@ -193,7 +169,7 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
 
         try
         {
-            return OperationOutcome.From(use(socket));
+            return OperationOutcome.From(use(state));
         }
         finally
         {
@@ -204,61 +180,27 @@ internal sealed partial class NetFd : SharedFd, IDescriptorUser
     /// <summary>Asks who the peer is.</summary>
     internal OperationOutcome GetPeerCredentials(out PeerCredentials? credentials)
     {
-        credentials = null;
-        if (!_mutex.TryAddReference())
+        PeerCredentials? found = null;
+        OperationOutcome outcome = Use(_socket, socket =>
         {
-            return OperationOutcome.From(PollResult.Closing);
-        }
-
-        try
-        {
-            credentials = _socket.PeerCredentials;
-            return OperationOutcome.From(IoResult.Success);
-        }
-        finally
-        {
-            RemoveReference();
-        }
+            found = socket.PeerCredentials;
+            return IoResult.Success;
+        });
+        credentials = found;
+        return outcome;
     }
 
     /// <summary>Calls somebody with the system's number, which stays ours for the length of the call. Go: <c>FD.RawControl</c>.</summary>
-    internal OperationOutcome RawControl(Action<int> control)
+    internal OperationOutcome RawControl(Action<int> control) => Use((Socket: _socket, control), static call =>
     {
-        if (!_mutex.TryAddReference())
-        {
-            return OperationOutcome.From(PollResult.Closing);
-        }
-
-        try
-        {
-            _socket.MayLinger();
-            control(_socket.Descriptor);
-        }
-        finally
-        {
-            RemoveReference();
-        }
-
-        return OperationOutcome.From(IoResult.Success);
-    }
+        call.Socket.MayLinger();
+        call.control(call.Socket.Descriptor);
+        return IoResult.Success;
+    });
 
     /// <summary>Sets an option.</summary>
-    internal OperationOutcome SetOption(SocketSetting setting, int value)
-    {
-        if (!_mutex.TryAddReference())
-        {
-            return OperationOutcome.From(PollResult.Closing);
-        }
-
-        try
-        {
-            return OperationOutcome.From(_socket.SetOption(setting, value));
-        }
-        finally
-        {
-            RemoveReference();
-        }
-    }
+    internal OperationOutcome SetOption(SocketSetting setting, int value) =>
+        Use((Socket: _socket, setting, value), static call => call.Socket.SetOption(call.setting, call.value));
 
     internal Exception ToException(OperationOutcome outcome, string operation, long? bytesWritten = null) =>
         outcome.ToException(operation, Subject, bytesWritten);
