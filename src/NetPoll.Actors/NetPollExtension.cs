@@ -261,18 +261,7 @@ public sealed partial class NetPollExtension : IActorSystemExtension<NetPollExte
     internal ActorPoller NextHome() => Options.Pollers.Placement == PollerPlacement.LeastLoaded ? LeastLoadedHome() : NextHomeInTurn();
 
     /// <summary>One poller after the other, those left out that drain or have failed. Any thread.</summary>
-    internal ActorPoller NextHomeInTurn()
-    {
-        ActorPoller home;
-        int tries = 0;
-        do
-        {
-            home = Homes[Interlocked.Increment(ref _nextHome) % (uint)Homes.Length];
-        }
-        while (!home.TakesNewcomers && ++tries < Homes.Length);
-
-        return home;
-    }
+    internal ActorPoller NextHomeInTurn() => PollerGroup.NextInTurn(Homes, static home => home.TakesNewcomers, ref _nextHome);
 
     /// <summary>The poller with the fewest descriptors, those left out that drain or have failed. Any thread.</summary>
     internal ActorPoller LeastLoadedHome()

@@ -115,10 +115,9 @@ public sealed class PollerGroup : IAsyncDisposable
             return current;
         }
 
-        uint next = Interlocked.Increment(ref _next);
         return _options.Placement == PollerPlacement.LeastLoaded
-            ? LeastLoaded(_pollers, static poller => poller.IsEnding ? int.MaxValue : poller.Monitored, next)
-            : NextInTurn(next);
+            ? LeastLoaded(_pollers, static poller => poller.IsEnding ? int.MaxValue : poller.Monitored, Interlocked.Increment(ref _next))
+            : NextInTurn(_pollers, static poller => !poller.IsEnding, ref _next);
     }
 
     /// <summary>The poller for everything that has this number, as the hash of a user or a room: always the same one. Any thread.</summary>
@@ -159,6 +158,20 @@ public sealed class PollerGroup : IAsyncDisposable
         await Task.WhenAll(pollers.Select(static poller => poller.Stopped)).ConfigureAwait(false);
     }
 
+    /// <summary>One after the other; one that takes no newcomers only where none does.</summary>
+    internal static T NextInTurn<T>(T[] pollers, Func<T, bool> takesNewcomers, ref uint next)
+    {
+        T chosen;
+        int tries = 0;
+        do
+        {
+            chosen = pollers[Interlocked.Increment(ref next) % (uint)pollers.Length];
+        }
+        while (!takesNewcomers(chosen) && ++tries < pollers.Length);
+
+        return chosen;
+    }
+
     /// <summary>The candidate that has least. Any thread; what it sees may be a moment old.</summary>
     /// <param name="candidates">One at least.</param>
     /// <param name="load">What a candidate has.</param>
@@ -176,18 +189,6 @@ public sealed class PollerGroup : IAsyncDisposable
         }
 
         return best;
-    }
-
-    private Poller NextInTurn(uint turn)
-    {
-        uint count = (uint)_pollers.Length;
-        Poller chosen = _pollers[turn % count];
-        for (uint step = 1; chosen.IsEnding && step < count; step++)
-        {
-            chosen = _pollers[(turn + step) % count];
-        }
-
-        return chosen;
     }
 
     private Poller[] CreatePollers()
